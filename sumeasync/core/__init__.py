@@ -1,0 +1,1 @@
+"""Decides: synchronous, no I/O, time and randomness are arguments."""

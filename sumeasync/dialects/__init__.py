@@ -1,0 +1,1 @@
+"""How each API surface spells its requests and answers."""

@@ -1,0 +1,1 @@
+"""Does: network and disk, no decisions."""

@@ -1,0 +1,1 @@
+"""The API to rehearse on: a pure world, faults, and the HTTP routes over them."""

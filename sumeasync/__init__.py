@@ -1,0 +1,1 @@
+"""Asynchronous job-polling engine for the Sume media API."""
