@@ -6,7 +6,8 @@ SumeError                       has .hint: what to do next
 │   ├── SettingsError
 │   └── ManifestError           has .problems: one line each
 ├── TransportError              no usable answer; .sent says whether the server may have acted
-│   └── ConnectError            nothing was sent
+│   ├── ConnectError            nothing was sent
+│   └── LinkExpiredError        a signed link is no longer good: ask for the result again
 ├── BadResponseError            an answer came, and it makes no sense
 ├── RefusedError                this side refused: an address, a redirect, a size
 ├── ApiError                    the server said no; .status .code .request_id
@@ -41,6 +42,7 @@ __all__ = [
     "DeadlineError",
     "JobError",
     "JournalError",
+    "LinkExpiredError",
     "LockedError",
     "ManifestError",
     "MissingKeyError",
@@ -107,6 +109,12 @@ class ConnectError(TransportError):
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message, sent=False, hint=hint)
+
+
+class LinkExpiredError(TransportError):
+    """A signed link was refused where it leads; a fresh one may work."""
+
+    hint = "links are short-lived; a fresh one comes with the job's result"
 
 
 class BadResponseError(SumeError):

@@ -160,6 +160,11 @@ class Outcome(msgspec.Struct, frozen=True):
     polls: int = 0
 
     @property
+    def final(self) -> bool:
+        """Whether nothing more can come of it; a later run goes on with what is not final."""
+        return self.status not in ("timed_out", "unknown")
+
+    @property
     def ok(self) -> bool:
         """Whether the job completed and everything asked of it is on disk."""
         return self.status == "completed" and self.error is None

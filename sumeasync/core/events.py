@@ -1,0 +1,76 @@
+"""What can happen to a job, and what follows from it: the values that go into `lifecycle` and come out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sumeasync.core.job import Job
+from sumeasync.core.records import Record
+from sumeasync.errors import SumeError
+from sumeasync.models import JSON, JobView, Link, Media, Outcome
+
+__all__ = ["Accepted", "Event", "Faulted", "Fetched", "Placed", "Seen", "Stored", "Transition", "Uploaded"]
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """The server named a place to upload to."""
+
+    presigned: Any
+
+
+class Uploaded(msgspec.Struct, frozen=True):
+    """The file is at the storage, under this object key."""
+
+    object_key: str
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """These jobs exist for the spec; `adopted` when found rather than answered."""
+
+    job_ids: tuple[str, ...]
+    adopted: bool = False
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """The server told the job's state."""
+
+    view: JobView
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """The result payload and the media links in it."""
+
+    view: JobView
+    result: JSON
+    links: tuple[Link, ...] = ()
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Every media file of the job is whole on disk."""
+
+    files: tuple[Media, ...]
+
+
+class Faulted(msgspec.Struct, frozen=True):
+    """The step did not succeed; `files` is what a partly done SAVE has finished."""
+
+    error: SumeError
+    files: tuple[Media, ...] = ()
+
+
+Event = Placed | Uploaded | Accepted | Seen | Fetched | Stored | Faulted
+
+
+class Transition(msgspec.Struct):
+    """What follows: `records` to journal, the job's next step in `delay` seconds, or its `outcome` (one of both).
+
+    `siblings` are further jobs of the same spec, due like it. `stop` means: no more creates in this run, and why.
+    """
+
+    records: tuple[Record, ...] = ()
+    delay: float = 0.0
+    outcome: Outcome | None = None
+    siblings: tuple[tuple[Job, float], ...] = ()
+    stop: SumeError | None = None

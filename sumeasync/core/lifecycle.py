@@ -1,0 +1,282 @@
+"""The life of a job: which event leads to which next step, record and outcome. THE transition table.
+
+    step        event        next step
+    ----        -----        ---------
+    PRESIGN     Placed       UPLOAD
+    UPLOAD      Uploaded     CREATE
+    CREATE      Accepted     POLL, once for every id in the answer
+    RECONCILE   Accepted     POLL (found in the job list)  ·  no ids: outcome unknown
+    POLL        Seen         POLL while not terminal  ·  RESULT when completed  ·  outcome failed, canceled, expired
+    RESULT      Fetched      SAVE when there is something to save  ·  outcome completed
+    SAVE        Stored       outcome completed
+    any         Faulted      see below
+
+Rule 1: a fault is not an end. A fault brings the same step back, later; what the server asked for is obeyed.
+Rule 2: a create is sent twice only when it is certain that the first try started nothing (`Verdict.RETRY`). A refusal
+        is final (`REFUSED`); when nobody can know, the spec is looked for (`AMBIGUOUS`), never sent again.
+Rule 3: a terminal state is recorded once; the first one wins. What goes wrong later (no result, no media) is an error
+        beside `completed`, never another status.
+Rule 4: a deadline ends the waiting, not the job: the outcome `timed_out` is not final.
+
+Everything here is synchronous and does no I/O: `now` (engine clock) and `wall` (epoch) arrive as arguments, and what
+must be done is returned for the caller to do.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
+from sumeasync.core.faults import Verdict, failure, verdict
+from sumeasync.core.job import Job, Product, Step
+from sumeasync.core.polling import Policy, first_delay, next_delay, policy_for, retry_delay
+from sumeasync.core.records import Created, Ended, Rejected, Saved, Unknown
+from sumeasync.errors import (
+    ApiError,
+    AuthError,
+    BadResponseError,
+    LinkExpiredError,
+    NotFoundError,
+    NotReadyError,
+    RateLimitError,
+    RefusedError,
+    SumeError,
+    UsageError,
+)
+from sumeasync.models import ASSET_INGEST, Failure, JobView, Outcome, OutcomeStatus, Spec, Timings
+
+__all__ = ["Lifecycle"]
+
+NOT_FOUND_GRACE_SECONDS = 60.0
+RECONCILE_AFTER_SECONDS = 5.0
+RECONCILE_TRIES = 3
+RESULT_TRIES = 12
+LINK_REFRESHES = 3
+
+
+class Lifecycle:
+    """Applies the table to jobs; holds the policies and the source of jitter, and no job."""
+
+    def __init__(self, policies: dict[str, Policy], rng: Random, *, save_attempts: int, idempotent: bool) -> None:
+        self.policies = policies
+        self._rng = rng
+        self._save_attempts = save_attempts
+        self._idempotent = idempotent
+
+    def begin(self, spec: Spec, now: float) -> tuple[Job, float]:
+        """A new job for `spec` and the seconds until its first step."""
+        if spec.job_id is not None:
+            return self._watch(spec, spec.job_id, now, None, adopted=True)
+        step = Step.PRESIGN if spec.type == ASSET_INGEST else Step.CREATE
+        return Job(spec, step, born=now, type=spec.type), 0.0
+
+    def advance(self, job: Job, event: Event, now: float, wall: float) -> Transition:
+        """Apply one event to `job` and say what follows. Changes nothing but `job`."""
+        if isinstance(event, Faulted):
+            return self._faulted(job, event, now, wall)
+        job.faults = 0
+        match event:
+            case Seen(view):
+                return self._seen(job, view, now, wall)
+            case Accepted(job_ids, adopted):
+                return self._accepted(job, job_ids, now, wall, adopted)
+            case Fetched():
+                return self._fetched(job, event, now, wall)
+            case Stored(files):
+                job.carry.files = files
+                return self._complete(job, wall)
+            case Placed(presigned):
+                job.step, job.carry = Step.UPLOAD, presigned
+            case Uploaded(object_key):
+                job.step, job.carry = Step.CREATE, object_key
+        return Transition()
+
+    def resume(self, spec: Spec, job_id: str, now: float, created_at: float | None) -> tuple[Job, float]:
+        """A job that an earlier run created, and the seconds until it is asked about."""
+        return self._watch(spec, job_id, now, created_at, adopted=True)
+
+    def _watch(
+        self, spec: Spec, job_id: str, now: float, created_at: float | None, *, adopted: bool
+    ) -> tuple[Job, float]:
+        job = Job(spec, Step.POLL, job_id, born=now, type=spec.type, created_at=created_at)
+        return job, first_delay(policy_for(self.policies, spec.type), self._rng, adopted=adopted)
+
+    def _accepted(self, job: Job, ids: tuple[str, ...], now: float, wall: float, adopted: bool) -> Transition:
+        if not ids:
+            return self._unknown(job, wall)
+        spec, job.carry = job.spec, None
+        jobs = [self._watch(spec, job_id, now, wall, adopted=adopted) for job_id in ids]
+        first, delay = jobs[0]
+        job.step, job.id, job.born, job.created_at = Step.POLL, first.id, now, wall
+        record = Created(spec.key, ids, wall, spec.type, spec.payload_hash, adopted)
+        return Transition((record,), delay, siblings=tuple(jobs[1:]))
+
+    def _seen(self, job: Job, view: JobView, now: float, wall: float) -> Transition:
+        job.polls += 1
+        job.type = view.type or job.type
+        if view.status in (None, "queued", "running"):
+            if view.status == "running" and job.running_since is None:
+                job.running_since, job.started_at = now, wall
+            job.alive_at = wall
+            return self._wait(job, now, wall, view.floor_seconds or 0.0)
+        job.view, job.detected_at, job.status = view, wall, view.status
+        record = self._ended(job, view.status, wall)
+        if view.status == "completed":
+            job.step, job.carry = Step.RESULT, Product()
+            return Transition((record,))
+        error = view.error or Failure(view.status, "the server gave no reason")
+        return Transition((record,), outcome=self._outcome(job, view.status, error))
+
+    def _wait(self, job: Job, now: float, wall: float, floor: float) -> Transition:
+        policy = policy_for(self.policies, job.type)
+        left = self._time_left(job, policy, now)
+        if left <= 0:
+            return self._timed_out(job)
+        return Transition(delay=min(left, next_delay(policy, now - job.born, self._rng, floor=floor)))
+
+    def _time_left(self, job: Job, policy: Policy, now: float) -> float:
+        deadline = job.spec.deadline_seconds or policy.deadline
+        ends = [] if deadline is None else [job.born + deadline]
+        if job.running_since is None and policy.queue_timeout is not None:
+            ends.append(job.born + policy.queue_timeout)
+        if job.running_since is not None and policy.run_timeout is not None:
+            ends.append(job.running_since + policy.run_timeout)
+        return min(ends, default=float("inf")) - now
+
+    def _timed_out(self, job: Job) -> Transition:
+        what = "the job still runs at the server" if job.id else "the create could not be sent"
+        return Transition(outcome=self._outcome(job, "timed_out", Failure("deadline", f"the deadline passed; {what}")))
+
+    def _fetched(self, job: Job, event: Fetched, now: float, wall: float) -> Transition:
+        if event.view.status not in ("completed", None) and not event.links:
+            error = NotReadyError("the result is not there yet", status=409, code="job_not_completed")
+            return self._result_fault(job, Faulted(error), now, wall)
+        product: Product = job.carry
+        product.result, product.links = event.result, event.links
+        job.type = event.view.type or job.type
+        if job.view is None or event.view.completed_at is not None:
+            job.view = event.view
+        if job.spec.download and event.links:
+            job.step = Step.SAVE
+            return Transition()
+        return self._complete(job, wall)
+
+    def _complete(self, job: Job, wall: float) -> Transition:
+        product: Product = job.carry
+        records = (Saved(job.spec.key, job.id or "", wall, product.files),) if product.files else ()
+        return Transition(records, outcome=self._outcome(job, "completed", product.error, wall))
+
+    def _faulted(self, job: Job, event: Faulted, now: float, wall: float) -> Transition:
+        job.faults += 1
+        if job.step is Step.POLL:
+            return self._poll_fault(job, event.error, now, wall)
+        if job.step is Step.RESULT:
+            return self._result_fault(job, event, now, wall)
+        if job.step is Step.SAVE:
+            return self._save_fault(job, event, wall)
+        if job.step is Step.RECONCILE:
+            return self._retry(job, event.error) if job.faults < RECONCILE_TRIES else self._unknown(job, wall)
+        return self._create_fault(job, event.error, now, wall)
+
+    def _retry(self, job: Job, error: SumeError) -> Transition:
+        asked = error.retry_after_seconds if isinstance(error, ApiError) else None
+        return Transition(delay=retry_delay(job.faults, self._rng, at_least=asked))
+
+    def _create_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
+        if isinstance(error, LinkExpiredError):
+            job.step = Step.PRESIGN
+        match verdict(error, job.step):
+            case Verdict.RETRY:
+                late = self._time_left(job, policy_for(self.policies, job.type), now) <= 0
+                return self._timed_out(job) if late else self._retry(job, error)
+            case Verdict.AMBIGUOUS if self._idempotent:
+                return self._retry(job, error)
+            case Verdict.AMBIGUOUS:
+                job.step, job.faults, job.carry = Step.RECONCILE, 0, failure(error)
+                return Transition((Unknown(job.spec.key, wall, job.carry),), RECONCILE_AFTER_SECONDS)
+            case Verdict.STOPPED:  # nothing was started, and it may be once the cause is mended: no outcome yet
+                return Transition((Rejected(job.spec.key, wall, failure(error)),), stop=error)
+            case Verdict.REFUSED:
+                problem = failure(error)
+                refused = Rejected(job.spec.key, wall, problem)
+                return Transition((refused,), outcome=self._outcome(job, "rejected", problem))
+
+    def _unknown(self, job: Job, wall: float) -> Transition:
+        cause = job.carry if isinstance(job.carry, Failure) else Failure("no_answer", "the answer was lost")
+        text = f"the create may have been paid ({cause.message or cause.code}), and the job list does not settle it"
+        return Transition(outcome=self._outcome(job, "unknown", Failure("unknown_create", text, cause.request_id)))
+
+    def _poll_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
+        fresh = job.spec.job_id is None and now - job.born < NOT_FOUND_GRACE_SECONDS
+        if verdict(error, Step.POLL) is Verdict.REFUSED and not (isinstance(error, NotFoundError) and fresh):
+            if isinstance(error, AuthError) and error.status == 401:
+                return Transition(delay=retry_delay(job.faults, self._rng), stop=error)
+            job.detected_at = wall
+            record = self._ended(job, "failed", wall, failure(error))
+            return Transition((record,), outcome=self._outcome(job, "failed", failure(error)))
+        left = self._time_left(job, policy_for(self.policies, job.type), now)
+        if left <= 0:
+            return self._timed_out(job)
+        again = self._retry(job, error)
+        again.delay = min(again.delay, max(left, 0.0)) if not isinstance(error, RateLimitError) else again.delay
+        return again
+
+    def _result_fault(self, job: Job, event: Faulted, now: float, wall: float) -> Transition:
+        error = event.error
+        if isinstance(error, AuthError) and error.status == 401:
+            return Transition(delay=retry_delay(job.faults, self._rng), stop=error)
+        settled = job.faults >= RESULT_TRIES and not isinstance(error, RateLimitError)
+        if not settled and not isinstance(error, BadResponseError | RefusedError):
+            return self._retry(job, error)
+        if not settled and job.faults < RESULT_TRIES // 2 and isinstance(error, BadResponseError):
+            return self._retry(job, error)
+        job.carry.error = failure(error)
+        return self._complete(job, wall)
+
+    def _save_fault(self, job: Job, event: Faulted, wall: float) -> Transition:
+        product: Product = job.carry
+        product.files = event.files
+        error = event.error
+        if isinstance(error, LinkExpiredError) and job.refreshes < LINK_REFRESHES:
+            job.refreshes += 1
+            job.step = Step.RESULT
+            return Transition(delay=0.0 if job.refreshes == 1 else retry_delay(job.refreshes, self._rng))
+        final = isinstance(error, LinkExpiredError | RefusedError | UsageError)
+        if not final and job.faults < self._save_attempts:
+            return self._retry(job, error)
+        product.error = Failure("download_failed", str(error))
+        return self._complete(job, wall)
+
+    def _ended(self, job: Job, status: OutcomeStatus, wall: float, error: Failure | None = None) -> Ended:
+        view = job.view
+        begun = (view.started_at or view.created_at) if view else None
+        seconds = view.completed_at - begun if view and view.completed_at and begun else None
+        return Ended(
+            job.spec.key,
+            job.id or "",
+            status,
+            wall,
+            job.type,
+            error or (view.error if view else None),
+            job.created_at,
+            job.started_at,
+            job.alive_at,
+            seconds,
+            job.polls,
+        )
+
+    def _outcome(self, job: Job, status: OutcomeStatus, error: Failure | None, saved: float | None = None) -> Outcome:
+        product = job.carry if isinstance(job.carry, Product) else Product()
+        view, own = job.view, job.spec.type or job.type
+        timings = Timings(
+            created=job.created_at,
+            started=job.started_at,
+            detected=job.detected_at,
+            saved=saved if product.files else None,
+            server_created=view.created_at if view else None,
+            server_completed=view.completed_at if view else None,
+        )
+        other = job.type if job.type and job.type != own else None
+        return Outcome(
+            job.spec.key, job.id, own, status, other, product.result, product.files, error, timings, job.polls
+        )

@@ -1,0 +1,72 @@
+"""What is due: a heap of (due, seq, item) with lazy deletion and a stable tie-break.
+
+Entries that were rescheduled or discarded stay in the heap until they surface, or until they outnumber the live ones.
+An item that was popped is in nobody's queue until it is pushed again, so nothing is ever handed out twice at once.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import Generic, Protocol, TypeVar
+
+__all__ = ["DelayQueue", "Queueable"]
+
+PRUNE_ABOVE = 1024
+"""Stale entries are worth a rebuild only beyond this many."""
+
+
+class Queueable(Protocol):
+    """Anything with a `ticket` that belongs to the queue: the seq of its live entry, or 0 when it has none."""
+
+    ticket: int
+
+
+Item = TypeVar("Item", bound=Queueable)
+
+
+class DelayQueue(Generic[Item]):
+    """Items by the time they are due, in seconds on the caller's clock."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Item]] = []
+        self._seq = 0
+        self._live = 0
+
+    def __len__(self) -> int:
+        return self._live
+
+    def __repr__(self) -> str:
+        return f"<DelayQueue {self._live} waiting, {len(self._heap) - self._live} stale>"
+
+    def push(self, item: Item, due: float) -> None:
+        """Schedule `item`, or reschedule it when it waits already."""
+        if item.ticket == 0:
+            self._live += 1
+        self._seq = item.ticket = self._seq + 1
+        heappush(self._heap, (due, self._seq, item))
+        if len(self._heap) - self._live > max(PRUNE_ABOVE, self._live):
+            self._heap = [entry for entry in self._heap if entry[2].ticket == entry[1]]
+            heapify(self._heap)
+
+    def discard(self, item: Item) -> None:
+        """Forget `item` if it waits."""
+        if item.ticket:
+            item.ticket = 0
+            self._live -= 1
+
+    def pop(self, now: float) -> Item | None:
+        """Take the item that has been due longest; None when nothing is due at `now`."""
+        due = self.next_due()
+        if due is None or due > now:
+            return None
+        item = heappop(self._heap)[2]
+        item.ticket = 0
+        self._live -= 1
+        return item
+
+    def next_due(self) -> float | None:
+        """When the next item is due; None when nothing waits."""
+        heap = self._heap
+        while heap and heap[0][2].ticket != heap[0][1]:
+            heappop(heap)
+        return heap[0][0] if heap else None

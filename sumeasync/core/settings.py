@@ -1,0 +1,118 @@
+"""Everything that can be set, from code, from flags or from a TOML file; flags win over the file.
+
+```toml
+max_in_flight = 2000
+read_rate = "120/m"
+create_rate = "10/m"
+
+[poll.video_generation]
+first_delay = 20
+interval = 6
+deadline = 3600
+```
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from sumeasync.core.polling import DEFAULT_POLICIES, OTHER, Policy
+from sumeasync.errors import SettingsError
+
+__all__ = ["Settings"]
+
+PolicyTable = Mapping[str, Mapping[str, float | None]]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a run behaves. Times are in seconds, rates are texts such as ``120/m``; None means not limited by us.
+
+    `max_in_flight` bounds the specs under way, `max_unread` the outcomes nobody has read yet. `reads`, `creates` and
+    `transfers` bound the requests open at once. `grace` is how long creates under way may still bring their ids home
+    when a run is interrupted. `poll` holds what differs from the default policies, by type (``*``: every other type).
+    """
+
+    max_in_flight: int = 1000
+    max_unread: int = 1000
+    reads: int = 32
+    creates: int = 8
+    transfers: int = 8
+    read_rate: str | None = None
+    create_rate: str | None = None
+    read_day_rate: str | None = None
+    create_day_rate: str | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    total_timeout: float = 120.0
+    grace: float = 30.0
+    save_attempts: int = 6
+    download: bool = True
+    keep_links: bool = False
+    max_file_bytes: int = 4 << 30
+    max_job_bytes: int = 16 << 30
+    max_run_bytes: int | None = None
+    media_hosts: tuple[str, ...] = ()
+    trust_env: bool = False
+    recreate_unknown: bool = False
+    poll: dict[str, dict[str, float | None]] = {}
+
+    def __post_init__(self) -> None:
+        for name in ("max_in_flight", "max_unread", "reads", "creates", "transfers", "save_attempts"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1")
+        for name in ("connect_timeout", "read_timeout", "total_timeout", "grace"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"{name} must be positive")
+        self.policies()
+
+    def policies(self) -> dict[str, Policy]:
+        """The polling policy of every type that has one, defaults included. Raises SettingsError."""
+        merged = dict(DEFAULT_POLICIES)
+        for type, changes in self.poll.items():
+            base = msgspec.structs.asdict(merged.get(type) or merged[OTHER])
+            try:
+                merged[type] = msgspec.convert(base | changes, Policy)
+            except msgspec.ValidationError as problem:
+                raise SettingsError(f"poll.{type}: {problem}") from None
+            except SettingsError as problem:
+                raise SettingsError(f"poll.{type}: {problem}") from None
+        return merged
+
+    @classmethod
+    def load(cls, toml: str = "", *, polls: Iterable[str] = (), **flags: Any) -> Settings:
+        """Settings from a TOML text, overridden by flags; a flag that is None was not given.
+
+        `polls` are texts such as ``video_generation.interval=8``. Raises SettingsError naming what to correct.
+        """
+        try:
+            table = tomllib.loads(toml)
+        except tomllib.TOMLDecodeError as problem:
+            raise SettingsError(f"the settings file is not valid TOML: {problem}") from None
+        table |= {name: value for name, value in flags.items() if value is not None}
+        table["poll"] = _merge_polls(table.get("poll", {}), polls)
+        try:
+            return msgspec.convert(table, cls)
+        except msgspec.ValidationError as problem:
+            raise SettingsError(f"settings: {problem}") from None
+
+
+def _merge_polls(table: Any, polls: Iterable[str]) -> Any:
+    if not isinstance(table, dict):
+        raise SettingsError("poll must be a table by type, such as [poll.video_generation]")
+    merged = {type: dict(changes) if isinstance(changes, dict) else changes for type, changes in table.items()}
+    for text in polls:
+        name, equals, value = text.partition("=")
+        type, dot, field = name.rpartition(".")
+        try:
+            number = None if value == "none" else float(value)
+        except ValueError:
+            equals = ""
+        if not (equals and dot and type and field in Policy.__struct_fields__):
+            fields = ", ".join(Policy.__struct_fields__)
+            raise SettingsError(f"{text!r} is not TYPE.FIELD=SECONDS; the fields are {fields}")
+        merged.setdefault(type, {})[field] = number
+    return merged
