@@ -138,6 +138,9 @@ class Timings(msgspec.Struct, frozen=True, omit_defaults=True):
     server_completed: float | None = None
 
 
+OURS = ("bad_spec", "duplicate_key", "spec_changed")
+"""Codes of specs that were refused here, before anything was sent: mended, they can be run."""
+
 OutcomeStatus = Literal["completed", "failed", "canceled", "expired", "timed_out", "rejected", "unknown"]
 
 
@@ -162,7 +165,8 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def final(self) -> bool:
         """Whether nothing more can come of it; a later run goes on with what is not final."""
-        return self.status not in ("timed_out", "unknown")
+        mistaken = self.status == "rejected" and self.error is not None and self.error.code in OURS
+        return self.status not in ("timed_out", "unknown") and not mistaken
 
     @property
     def ok(self) -> bool:

@@ -38,11 +38,12 @@ LANES: dict[Step, Lane] = {
 
 
 class Product(msgspec.Struct, eq=False):
-    """What a finished job brought home so far: payload, links still to save, files saved."""
+    """What a finished job brought home so far: payload, its links, the files saved; `known` ones by an earlier run."""
 
     result: JSON = None
     links: tuple[Link, ...] = ()
     files: tuple[Media, ...] = ()
+    known: tuple[Media, ...] = ()
     error: Failure | None = None
 
 
@@ -58,6 +59,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     id: str | None = None
     ticket: int = 0
     born: float = 0.0
+    intended_at: float | None = None
     created_at: float | None = None
     running_since: float | None = None
     started_at: float | None = None

@@ -45,13 +45,18 @@ from sumeasync.errors import (
 )
 from sumeasync.models import ASSET_INGEST, Failure, JobView, Outcome, OutcomeStatus, Spec, Timings
 
-__all__ = ["Lifecycle"]
+__all__ = ["Lifecycle", "may_begin_again"]
 
 NOT_FOUND_GRACE_SECONDS = 60.0
 RECONCILE_AFTER_SECONDS = 5.0
 RECONCILE_TRIES = 3
 RESULT_TRIES = 12
 LINK_REFRESHES = 3
+
+
+def may_begin_again(refusal: Failure) -> bool:
+    """Whether a refused create is worth sending later: the cause lay in the key, the credits or the way there."""
+    return refusal.code == "connect" or refusal.http_status in (401, 402, 403, 429)
 
 
 class Lifecycle:
@@ -114,7 +119,7 @@ class Lifecycle:
     def _seen(self, job: Job, view: JobView, now: float, wall: float) -> Transition:
         job.polls += 1
         job.type = view.type or job.type
-        if view.status in (None, "queued", "running"):
+        if view.status is None or view.status == "queued" or view.status == "running":
             if view.status == "running" and job.running_since is None:
                 job.running_since, job.started_at = now, wall
             job.alive_at = wall
@@ -188,7 +193,10 @@ class Lifecycle:
         match verdict(error, job.step):
             case Verdict.RETRY:
                 late = self._time_left(job, policy_for(self.policies, job.type), now) <= 0
-                return self._timed_out(job) if late else self._retry(job, error)
+                again = self._timed_out(job) if late else self._retry(job, error)
+                if job.step is Step.CREATE:
+                    again.records = (Rejected(job.spec.key, wall, failure(error)),)
+                return again
             case Verdict.AMBIGUOUS if self._idempotent:
                 return self._retry(job, error)
             case Verdict.AMBIGUOUS:

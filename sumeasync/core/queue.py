@@ -6,6 +6,7 @@ An item that was popped is in nobody's queue until it is pushed again, so nothin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import Generic, Protocol, TypeVar
 
@@ -34,6 +35,10 @@ class DelayQueue(Generic[Item]):
 
     def __len__(self) -> int:
         return self._live
+
+    def __iter__(self) -> Iterator[Item]:
+        """Every item that waits, in no order."""
+        return (item for _, seq, item in list(self._heap) if item.ticket == seq)
 
     def __repr__(self) -> str:
         return f"<DelayQueue {self._live} waiting, {len(self._heap) - self._live} stale>"

@@ -1,5 +1,8 @@
 """Who goes next: the heap of times, the lanes of what is due, the places for open requests, and the budget.
 
+A create whose answer is still open holds its type: until it is settled no other create of that type goes (unless more
+are allowed at once). So when an answer is lost, the one new job of that type in the list can only be that create's.
+
 Work that is due waits in its lane, the urgent steps first (results before polls), until the lane has a free place
 and the budget a token. Nothing here waits or runs; `take` answers now, and `wait` says when asking again may help.
 """
@@ -7,8 +10,8 @@ and the budget a token. Nothing here waits or runs; `take` answers now, and `wai
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 
 from sumeasync.core.budget import Budget
 from sumeasync.core.job import LANES, Job, Step
@@ -23,14 +26,20 @@ LANE_STEPS: dict[Lane, tuple[Step, ...]] = {
 
 
 class Scheduler:
-    """Hands out jobs whose step may go. `places` bounds the steps under way by lane."""
+    """Hands out jobs whose step may go.
 
-    def __init__(self, budget: Budget, places: Mapping[Lane, int]) -> None:
+    `places` bounds the steps under way by lane, `creates_per_type` the creates of one type without an answer.
+    """
+
+    def __init__(self, budget: Budget, places: Mapping[Lane, int], creates_per_type: int = 1) -> None:
         self.budget = budget
         self._timers: DelayQueue[Job] = DelayQueue()
         self._ready: dict[Step, deque[Job]] = {step: deque() for step in LANES}
         self._free = dict(places)
         self._closed: set[Lane] = set()
+        self._creates: dict[str, deque[Job]] = {}
+        self._creates_per_type = creates_per_type
+        self._holds: Counter[str] = Counter()
         self._token_due: float | None = None
 
     def __repr__(self) -> str:
@@ -42,7 +51,7 @@ class Scheduler:
     @property
     def ready(self) -> int:
         """How many jobs are due and wait for a place or a token."""
-        return sum(map(len, self._ready.values()))
+        return sum(map(len, self._ready.values())) + sum(map(len, self._creates.values()))
 
     def push(self, job: Job, due: float) -> None:
         """Schedule the job's step at `due`, in seconds on the engine's clock."""
@@ -51,21 +60,34 @@ class Scheduler:
     def take(self, now: float) -> Job | None:
         """A job whose step may go now, with a place and a token taken for it; None when there is none."""
         while (job := self._timers.pop(now)) is not None:
-            self._ready[job.step].append(job)
+            self._enqueue(job)
         self._token_due = None
-        for lane, steps in LANE_STEPS.items():
-            queue = self._first(steps)
-            if not (queue and self._open(lane)):
+        for lane in LANE_STEPS:
+            queue = self._first(lane) if self._free[lane] > 0 and lane not in self._closed else None
+            if not queue:
                 continue
-            if (delay := self.budget.reserve(lane, now)) == 0.0:
-                self._free[lane] -= 1
-                return queue.popleft()
-            self._token_due = min(now + delay, self._token_due or math.inf)
+            if (delay := self.budget.reserve(lane, now)) > 0.0:
+                self._token_due = min(now + delay, self._token_due or math.inf)
+                continue
+            self._free[lane] -= 1
+            job = queue.popleft()
+            if job.step is Step.CREATE:
+                self.hold(job.type)
+                self._creates[job.type] = self._creates.pop(job.type)  # the other types first, next time
+            return job
         return None
 
     def release(self, lane: Lane) -> None:
         """A step of this lane ended: its place is free again."""
         self._free[lane] += 1
+
+    def hold(self, type: str) -> None:
+        """A create of this type has no answer yet."""
+        self._holds[type] += 1
+
+    def settle(self, type: str) -> None:
+        """It is known what became of a create of this type, or given up to find out."""
+        self._holds[type] -= 1
 
     def close(self, lane: Lane) -> None:
         """Let nothing more of this lane go; what waits in it stays."""
@@ -77,17 +99,30 @@ class Scheduler:
         times = [time for time in (due, self._token_due) if time is not None]
         return min(times, default=None)
 
-    def drain(self) -> list[Job]:
-        """Take out every job that waits, due or not."""
-        jobs = [job for queue in self._ready.values() for job in queue]
-        for queue in self._ready.values():
+    def remove(self, unwanted: Callable[[Job], bool]) -> list[Job]:
+        """Take out every waiting job that is unwanted, due or not."""
+        queues = (*self._ready.values(), *self._creates.values())
+        removed = [job for queue in queues for job in queue if unwanted(job)]
+        for queue in queues:
+            kept = [job for job in queue if not unwanted(job)]
             queue.clear()
-        while (job := self._timers.pop(float("inf"))) is not None:
-            jobs.append(job)
-        return jobs
+            queue.extend(kept)
+        early = [job for job in self._timers if unwanted(job)]
+        for job in early:
+            self._timers.discard(job)
+        return removed + early
 
-    def _open(self, lane: Lane) -> bool:
-        return self._free[lane] > 0 and lane not in self._closed
+    def _enqueue(self, job: Job) -> None:
+        if job.step is Step.CREATE:
+            self._creates.setdefault(job.type, deque()).append(job)
+        else:
+            self._ready[job.step].append(job)
 
-    def _first(self, steps: tuple[Step, ...]) -> deque[Job] | None:
-        return next((self._ready[step] for step in steps if self._ready[step]), None)
+    def _first(self, lane: Lane) -> deque[Job] | None:
+        if lane == "create":
+            free = (queue for type, queue in self._creates.items() if queue and self._may_create(type))
+            return next(free, None)
+        return next((self._ready[step] for step in LANE_STEPS[lane] if self._ready[step]), None)
+
+    def _may_create(self, type: str) -> bool:
+        return self._holds[type] < self._creates_per_type

@@ -15,7 +15,7 @@ deadline = 3600
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -25,21 +25,24 @@ from sumeasync.errors import SettingsError
 
 __all__ = ["Settings"]
 
-PolicyTable = Mapping[str, Mapping[str, float | None]]
+COUNTS = ("max_in_flight", "max_unread", "reads", "creates", "creates_per_type", "transfers", "save_attempts")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a run behaves. Times are in seconds, rates are texts such as ``120/m``; None means not limited by us.
 
     `max_in_flight` bounds the specs under way, `max_unread` the outcomes nobody has read yet. `reads`, `creates` and
-    `transfers` bound the requests open at once. `grace` is how long creates under way may still bring their ids home
-    when a run is interrupted. `poll` holds what differs from the default policies, by type (``*``: every other type).
+    `transfers` bound the requests open at once; `creates_per_type` above 1 is faster, and gives up the
+    certainty with which a lost answer is matched to its job. `grace` is how long creates under way may still bring
+    their ids home when a run is interrupted. `poll` holds what differs from the default policies, by type (``*``:
+    every other type).
     """
 
     max_in_flight: int = 1000
     max_unread: int = 1000
     reads: int = 32
     creates: int = 8
+    creates_per_type: int = 1
     transfers: int = 8
     read_rate: str | None = None
     create_rate: str | None = None
@@ -49,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_timeout: float = 30.0
     total_timeout: float = 120.0
     grace: float = 30.0
-    save_attempts: int = 6
+    save_attempts: int = 12
     download: bool = True
     keep_links: bool = False
     max_file_bytes: int = 4 << 30
@@ -61,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poll: dict[str, dict[str, float | None]] = {}
 
     def __post_init__(self) -> None:
-        for name in ("max_in_flight", "max_unread", "reads", "creates", "transfers", "save_attempts"):
+        for name in COUNTS:
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1")
         for name in ("connect_timeout", "read_timeout", "total_timeout", "grace"):

@@ -1,0 +1,113 @@
+"""What response headers say about waiting: `Retry-After`, `RateLimit-*` and their `X-` copies.
+
+Headers are a stranger's text: nothing here raises, and whatever cannot be read is None ("no hint").
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+__all__ = ["MAX_RETRY_AFTER_SECONDS", "LimitView", "rate_limit", "retry_after_seconds"]
+
+MAX_RETRY_AFTER_SECONDS = 3600.0
+MAX_RESET_SECONDS = 86_400.0
+
+_EPOCH = 1e9  # a reset above this is a moment (2001 or later), not a span of 31 years
+_EPOCH_MILLISECONDS = 1e11
+_NUMBER = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]*)?)\s*(?:;.*)?")
+_TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
+_DATES = (  # RFC 9110, 5.6.7; the weekday is not looked at
+    re.compile(rf"[A-Z][a-z]+, (?P<day>\d\d)[ -]{_MONTH}[ -](?P<year>\d{{4}}|\d\d) {_TIME} GMT", re.ASCII),
+    re.compile(rf"[A-Z][a-z]+ {_MONTH} +(?P<day>\d\d?) {_TIME} (?P<year>\d{{4}})", re.ASCII),
+)
+_PARAMETER = re.compile(r"\b([a-z]+)\s*=\s*([0-9]+(?:\.[0-9]*)?)", re.IGNORECASE)
+_FIELDS = ("limit", "remaining", "reset")
+_SHORT_FIELDS = {"q": "limit", "r": "remaining", "t": "reset"}
+_PREFIXES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-")
+
+
+class LimitView(msgspec.Struct, frozen=True):
+    """One announcement of a limit: requests allowed in the window, requests left, seconds until it resets."""
+
+    limit: float | None = None
+    remaining: float | None = None
+    reset_seconds: float | None = None
+
+
+def retry_after_seconds(
+    value: str | None, wall_now: float, *, cap_seconds: float = MAX_RETRY_AFTER_SECONDS
+) -> float | None:
+    """How long `Retry-After` asks to wait, within 0 and `cap_seconds`; None when it says nothing readable.
+
+    Accepts whole and decimal seconds and the three HTTP-date forms, measured from `wall_now` (epoch seconds). A past
+    date or a negative number is 0. Of several values joined by commas the longest wait wins: it is the safe one.
+    """
+    waits = [*_seconds(value or ""), *_dates(value or "", wall_now)]
+    return min(max(0.0, *waits), cap_seconds) if waits else None
+
+
+def rate_limit(headers: Mapping[str, str], wall_now: float) -> LimitView | None:
+    """Read the announced limit from `headers` (names in lower case); None when there is none.
+
+    Understands separate fields (``RateLimit-Remaining: 3``) and the combined ``RateLimit: limit=100, remaining=3,
+    reset=12`` or ``"default";r=3;t=12``. A reset given as a moment (epoch seconds or milliseconds) or as a date is
+    turned into seconds from `wall_now`; it is held within 0 and one day.
+    """
+    found = dict[str, float]()
+    for name in ("ratelimit", "ratelimit-policy"):  # of several policies the first one named counts
+        for key, number in _PARAMETER.findall(headers.get(name, "")):
+            found.setdefault(_SHORT_FIELDS.get(key, key).lower(), float(number))
+    for field in _FIELDS:
+        text = next((headers[prefix + field] for prefix in _PREFIXES if prefix + field in headers), "")
+        # A list such as "100, 100;w=60" opens with the value; what follows describes the policy.
+        values = [*_seconds(text), *(date + wall_now for date in _dates(text, wall_now))]
+        if values:
+            found.setdefault(field, max(0.0, values[0]))
+    if found.keys().isdisjoint(_FIELDS):
+        return None
+    return LimitView(found.get("limit"), found.get("remaining"), _until(found.get("reset"), wall_now))
+
+
+def _until(reset: float | None, wall_now: float) -> float | None:
+    if reset is None:
+        return None
+    if reset > _EPOCH_MILLISECONDS:
+        reset /= 1000.0
+    if reset > _EPOCH:
+        reset -= wall_now
+    return min(max(0.0, reset), MAX_RESET_SECONDS)
+
+
+def _seconds(text: str) -> list[float]:
+    matches = (_NUMBER.fullmatch(part) for part in text.split(","))
+    return [float(match[1]) for match in matches if match]
+
+
+def _dates(text: str, wall_now: float) -> list[float]:
+    """Seconds from `wall_now` to each HTTP-date in `text`."""
+    if ":" not in text:
+        return []
+    moments = (_moment(match, wall_now) for pattern in _DATES for match in pattern.finditer(text))
+    return [moment - wall_now for moment in moments if moment is not None]
+
+
+def _moment(match: re.Match[str], wall_now: float) -> float | None:
+    year = int(match["year"])
+    try:
+        if len(match["year"]) == 2:  # more than 50 years ahead means the past century (RFC 9110, 5.6.7)
+            this_year = datetime.fromtimestamp(wall_now, UTC).year
+            year += this_year - this_year % 100
+            year -= 100 if year > this_year + 50 else 0
+        second = min(int(match["second"]), 59)  # a leap second is legal and unknown to datetime
+        month = _MONTHS.index(match["month"]) + 1
+        moment = datetime(year, month, int(match["day"]), int(match["hour"]), int(match["minute"]), second, tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.timestamp() if math.isfinite(wall_now) else None

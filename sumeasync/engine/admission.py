@@ -1,0 +1,105 @@
+"""What a spec means in the light of the journal: begin it, go on with it, or leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sumeasync.core.history import History, JobFacts, SpecFacts
+from sumeasync.core.job import Job, Product, Step
+from sumeasync.core.lifecycle import Lifecycle, may_begin_again
+from sumeasync.core.records import Created, Record
+from sumeasync.core.settings import Settings
+from sumeasync.core.specs import make_spec
+from sumeasync.errors import ManifestError
+from sumeasync.models import JSON, Failure, Outcome, Spec, Timings
+
+__all__ = ["Admission", "Admitted"]
+
+
+class Admitted(msgspec.Struct):
+    """What follows from one spec: jobs with the seconds until their next step, outcomes known already, or nothing."""
+
+    jobs: list[tuple[Job, float]] = []
+    outcomes: list[tuple[Job, Outcome]] = []
+    records: tuple[Record, ...] = ()
+    skipped: bool = False
+
+
+class Admission:
+    """Compares each spec with what the journal remembers of its key."""
+
+    def __init__(self, history: History, lifecycle: Lifecycle, settings: Settings) -> None:
+        self._history = history
+        self._lifecycle = lifecycle
+        self._settings = settings
+        self._seen: set[str] = set()
+
+    def admit(self, entry: Spec | Mapping[str, JSON], now: float, wall: float) -> Admitted:
+        """Judge one entry. A spec that cannot be taken becomes a `rejected` outcome and touches nothing."""
+        try:
+            spec = make_spec(entry)
+        except ManifestError as error:
+            key = entry.key if isinstance(entry, Spec) else str(entry.get("key") or "")
+            return _refuse(Spec(key), "bad_spec", "; ".join(error.problems))
+        if spec.key in self._seen:
+            return _refuse(spec, "duplicate_key", "the key stands for an earlier spec of this run; make it unique")
+        self._seen.add(spec.key)
+        if not self._settings.download and spec.download:
+            spec = msgspec.structs.replace(spec, download=False)
+        facts = self._history.spec(spec.key)
+        return self._begin(spec, now, wall) if facts is None else self._continue(spec, facts, now, wall)
+
+    def _begin(self, spec: Spec, now: float, wall: float) -> Admitted:
+        records = (Created(spec.key, (spec.job_id,), wall, adopted=True),) if spec.job_id is not None else ()
+        return Admitted([self._lifecycle.begin(spec, now)], records=records)
+
+    def _continue(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:
+        if _changed(spec, facts):
+            text = "this key stood for other input in an earlier run here; restore the line or give it a new key"
+            return _refuse(spec, "spec_changed", text)
+        if facts.is_done:
+            return Admitted(skipped=True)
+        if facts.phase == "created":
+            admitted = Admitted()
+            for known in facts.jobs:
+                if known.delivered is None:
+                    self._resume(spec, facts, known, now, admitted)
+            return admitted
+        if facts.phase == "rejected" and facts.error is not None and not may_begin_again(facts.error):
+            job = Job(spec, Step.CREATE, born=now, type=spec.type)
+            return Admitted(outcomes=[(job, Outcome(spec.key, None, spec.type, "rejected", error=facts.error))])
+        if facts.phase == "rejected" or self._settings.recreate_unknown:
+            return self._begin(spec, now, wall)
+        job = Job(spec, Step.RECONCILE, born=now, type=spec.type, intended_at=facts.at, carry=facts.error)
+        return Admitted([(job, 0.0)])
+
+    def _resume(self, spec: Spec, facts: SpecFacts, known: JobFacts, now: float, admitted: Admitted) -> None:
+        ended = known.ended
+        job, delay = self._lifecycle.resume(spec, known.id, now, ended.created_at if ended else facts.at)
+        if ended is None:
+            admitted.jobs.append((job, delay))
+            return
+        job.status, job.polls, job.type = ended.status, ended.polls, ended.type or job.type
+        job.detected_at, job.started_at, job.alive_at = ended.at, ended.started_at, ended.alive_at
+        if ended.status == "completed":
+            job.step, job.carry = Step.RESULT, Product(known=known.saved.files if known.saved else ())
+            admitted.jobs.append((job, 0.0))
+            return
+        timings = Timings(created=ended.created_at, started=ended.started_at, detected=ended.at)
+        own = spec.type or job.type
+        other = job.type if job.type != own else None
+        outcome = Outcome(spec.key, known.id, own, ended.status, other, error=ended.error, timings=timings)
+        admitted.outcomes.append((job, msgspec.structs.replace(outcome, polls=ended.polls)))
+
+
+def _changed(spec: Spec, facts: SpecFacts) -> bool:
+    if spec.job_id is not None:
+        return facts.job(spec.job_id) is None
+    return bool(facts.payload_hash) and facts.payload_hash != spec.payload_hash
+
+
+def _refuse(spec: Spec, code: str, message: str) -> Admitted:
+    job = Job(spec, Step.CREATE, type=spec.type)
+    return Admitted(outcomes=[(job, Outcome(spec.key, None, spec.type, "rejected", error=Failure(code, message)))])

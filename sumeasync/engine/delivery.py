@@ -1,0 +1,82 @@
+"""The last mile of an outcome: localized, sanitized, on disk once, remembered as delivered; then handed over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from sumeasync.core import redact
+from sumeasync.core.job import Job, Product
+from sumeasync.core.payload import localize
+from sumeasync.core.records import Delivered, Record
+from sumeasync.io.disk import Disk
+from sumeasync.io.journal import Journal, MemoryJournal
+from sumeasync.io.sink import Sink
+from sumeasync.models import Outcome, OutcomeStatus
+
+__all__ = ["Delivery"]
+
+
+class Delivery:
+    """Writes outcomes; `statuses` counts what the directory held when it was opened."""
+
+    def __init__(
+        self, journal: Journal | MemoryJournal, wall_clock: Callable[[], float], sink: Sink | None, *, keep_links: bool
+    ) -> None:
+        self.earlier: Counter[OutcomeStatus] = Counter()
+        self._journal = journal
+        self._wall_clock = wall_clock
+        self._sink = sink
+        self._keep_links = keep_links or sink is None
+
+    @classmethod
+    async def open(
+        cls,
+        disk: Disk | None,
+        journal: Journal | MemoryJournal,
+        wall_clock: Callable[[], float],
+        *,
+        keep_links: bool,
+    ) -> Delivery:
+        """Open the results and make up for records that a crash took: a line on disk is delivered."""
+        delivery = cls(journal, wall_clock, None, keep_links=keep_links)
+        lost: list[Record] = []
+
+        def seen(key: str, job_id: str | None, status: OutcomeStatus) -> None:
+            delivery.earlier[status] += 1
+            if not journal.history.is_delivered(key, job_id):
+                lost.append(Delivered(key, wall_clock(), status, job_id))
+
+        if disk is not None:
+            delivery._sink = await Sink.open(disk, seen)
+            delivery._keep_links = keep_links
+        for record in lost:
+            journal.history.apply(record)
+        journal.append(*lost)
+        return delivery
+
+    async def close(self) -> None:
+        """Close the results."""
+        if self._sink is not None:
+            await self._sink.close()
+
+    async def deliver(self, finished: Sequence[tuple[Job, Outcome]]) -> list[Outcome]:
+        """Write those that are final, durably and in order, and return all as they are shown. Raises StorageError."""
+        outcomes = [self._presentable(job, outcome) for job, outcome in finished]
+        final = [outcome for outcome in outcomes if outcome.final]
+        if final and self._sink is not None:
+            await self._sink.write(final)
+            now = self._wall_clock()
+            self._journal.append(*(Delivered(one.key, now, one.status, one.job_id) for one in final))
+        return outcomes
+
+    def _presentable(self, job: Job, outcome: Outcome) -> Outcome:
+        changes: dict[str, object] = {}
+        if not self._keep_links and isinstance(job.carry, Product):
+            saved = {link.url: file.path for link, file in zip(job.carry.links, job.carry.files, strict=False)}
+            changes["result"] = localize(outcome.result, saved)
+        if outcome.error is not None:
+            changes["error"] = msgspec.structs.replace(outcome.error, message=redact.text(outcome.error.message))
+        return msgspec.structs.replace(outcome, **changes) if changes else outcome

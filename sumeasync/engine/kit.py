@@ -1,0 +1,161 @@
+"""What a run works with, opened in an order that finds trouble before money is spent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from random import Random
+
+import aiohttp
+import msgspec
+
+from sumeasync.core.budget import Budget, Rate
+from sumeasync.core.lifecycle import Lifecycle
+from sumeasync.core.scheduler import Scheduler
+from sumeasync.core.settings import Settings
+from sumeasync.dialects.so import So
+from sumeasync.engine.delivery import Delivery
+from sumeasync.engine.statistics import Statistics
+from sumeasync.engine.steps import Steps, Transfers
+from sumeasync.io.client import Client, Timeouts
+from sumeasync.io.credentials import Access
+from sumeasync.io.disk import Disk, preflight
+from sumeasync.io.guard import Guard, guarded_session
+from sumeasync.io.journal import Journal, MemoryJournal
+from sumeasync.io.local import LocalDisk
+from sumeasync.io.lock import RunLock
+from sumeasync.io.media import Downloader
+from sumeasync.io.transfer import Allowance, Limits
+from sumeasync.models import Lane
+
+__all__ = ["Kit", "open_kit"]
+
+MAX_FILES = 1 << 40
+NO_LIMIT = 1 << 62
+
+
+class Kit(msgspec.Struct, frozen=True):
+    """Everything open: settings, the deciding core, what performs steps, what remembers, and the clocks."""
+
+    settings: Settings
+    lifecycle: Lifecycle
+    scheduler: Scheduler
+    steps: Steps
+    journal: Journal | MemoryJournal
+    delivery: Delivery
+    statistics: Statistics
+    claimed: set[str]
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+
+
+async def open_kit(
+    stack: AsyncExitStack,
+    access: Access,
+    settings: Settings,
+    *,
+    out: str | os.PathLike[str] | None,
+    disk: Disk | None,
+    connector_factory: Callable[[], aiohttp.BaseConnector] | None,
+    rng: Random,
+    wall_clock: Callable[[], float],
+) -> Kit:
+    """Open it all on `stack`: lock, disk, journal and results first, then the network."""
+    dialect, statistics = So(), Statistics()
+    budget = open_budget(settings)
+    disk = await open_disk(stack, out, disk, wall_clock)
+    journal = await open_journal(stack, disk)
+    claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
+    delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)
+    stack.push_async_callback(delivery.close)
+    client = await stack.enter_async_context(
+        Client(
+            access.base_url,
+            access.api_key,
+            connector_factory=connector_factory,
+            timeouts=Timeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout),
+            limit=settings.reads + settings.creates,
+            trust_env=settings.trust_env,
+        )
+    )
+    steps = Steps(
+        client=client,
+        dialect=dialect,
+        budget=budget,
+        journal=journal,
+        transfers=await open_transfers(stack, access, settings, disk, connector_factory, wall_clock),
+        create_seconds=settings.total_timeout,
+        counter=statistics.requests,
+        claimed=claimed,
+        wall_clock=wall_clock,
+    )
+    places: dict[Lane, int] = {"read": settings.reads, "create": settings.creates, "media": settings.transfers}
+    return Kit(
+        settings=settings,
+        lifecycle=Lifecycle(
+            settings.policies(), rng, save_attempts=settings.save_attempts, idempotent=dialect.idempotent
+        ),
+        scheduler=Scheduler(budget, places, settings.creates_per_type),
+        steps=steps,
+        journal=journal,
+        delivery=delivery,
+        statistics=statistics,
+        claimed=claimed,
+        clock=asyncio.get_running_loop().time,
+        wall_clock=wall_clock,
+    )
+
+
+def open_budget(settings: Settings) -> Budget:
+    """The request budget, from the rates that are set."""
+
+    def rate(text: str | None) -> Rate | None:
+        return None if text is None else Rate.parse(text)
+
+    return Budget(
+        read=rate(settings.read_rate),
+        create=rate(settings.create_rate),
+        read_day=rate(settings.read_day_rate),
+        create_day=rate(settings.create_day_rate),
+    )
+
+
+async def open_disk(
+    stack: AsyncExitStack, out: str | os.PathLike[str] | None, disk: Disk | None, wall_clock: Callable[[], float]
+) -> Disk | None:
+    """The output directory, ours alone, and proven writable."""
+    if out is not None and disk is None:
+        await stack.enter_async_context(RunLock(out, wall_clock=wall_clock))
+        disk = LocalDisk(out)
+    if disk is not None:
+        await preflight(disk)
+    return disk
+
+
+async def open_journal(stack: AsyncExitStack, disk: Disk | None) -> Journal | MemoryJournal:
+    """The journal of the directory, replayed; without a directory one that forgets."""
+    journal = MemoryJournal() if disk is None else await Journal.open(disk)
+    stack.push_async_callback(journal.aclose)
+    return journal
+
+
+async def open_transfers(
+    stack: AsyncExitStack,
+    access: Access,
+    settings: Settings,
+    disk: Disk | None,
+    connector_factory: Callable[[], aiohttp.BaseConnector] | None,
+    wall_clock: Callable[[], float],
+) -> Transfers:
+    """The keyless session for media and storage, and where media go."""
+    guard = Guard(access.base_url, settings.media_hosts)
+    connector = connector_factory() if connector_factory else None
+    session = await stack.enter_async_context(guarded_session(guard, limit=settings.transfers, connector=connector))
+    limits = Limits(
+        settings.max_file_bytes, connect_seconds=settings.connect_timeout, idle_seconds=settings.read_timeout
+    )
+    downloader = None if disk is None else Downloader(session, guard, disk, limits, wall_clock=wall_clock)
+    allowance = Allowance(settings.max_run_bytes or NO_LIMIT, MAX_FILES)
+    return Transfers(session, guard, limits, downloader, allowance, settings.max_job_bytes)

@@ -1,0 +1,315 @@
+"""One batch under way: takes specs in, keeps every job moving, hands outcomes out. One clock, one heap, one wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from sumeasync.core.events import Accepted, Event, Faulted, Transition
+from sumeasync.core.job import LANES, Job, Step
+from sumeasync.engine.admission import Admission
+from sumeasync.engine.alarm import Alarm
+from sumeasync.engine.statistics import UNSTARTED
+from sumeasync.errors import AuthError, StorageError, SumeError
+from sumeasync.logs import get_logger
+from sumeasync.models import JSON, Outcome, Spec
+
+if TYPE_CHECKING:
+    from sumeasync.engine.kit import Kit
+
+__all__ = ["Run", "Specs"]
+
+Specs = Iterable[Spec | Mapping[str, JSON]] | AsyncIterable[Spec | Mapping[str, JSON]]
+
+INTAKE_SLICE = 64
+"""Specs admitted between two looks at everything else."""
+
+log = get_logger()
+
+
+class Run:
+    """An async iterator of outcomes in completion order; made by `Engine.run`.
+
+    Iterating raises what ended the run early, once all outcomes are read: `AuthError` or `CreditsError` (no more
+    creates were possible; what ran was finished), `StorageError` (the disk refused; nothing more was created).
+    """
+
+    def __init__(self, kit: Kit, specs: Specs, *, total: int | None = None) -> None:
+        self.statistics = kit.statistics
+        self.total = total
+        self.stopped: SumeError | None = None
+        self.draining = False
+        self._kit = kit
+        self._specs = specs
+        self._admission = Admission(kit.journal.history, kit.lifecycle, kit.settings)
+        self._jobs: dict[str, Job] = {}
+        self._active = 0
+        self._intake_done = False
+        self._finished: deque[tuple[Job, Outcome]] = deque()
+        self._unread: deque[Outcome] = deque()
+        self._alarm, self._room, self._delivery, self._reader = Alarm(), Alarm(), Alarm(), Alarm()
+        self._ended = asyncio.Event()
+        self._reads: TaskGroup
+        self._creates: TaskGroup
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended.is_set() else "draining" if self.draining else "under way"
+        return f"<Run {state}, {self._active} in flight, {self.statistics.outcomes} outcomes>"
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        while not self._unread:
+            if self._ended.is_set():
+                if self.stopped is not None:
+                    raise self.stopped
+                raise StopAsyncIteration
+            await self._reader.wait()
+        outcome = self._unread.popleft()
+        self._room.ring()
+        self._alarm.ring()
+        return outcome
+
+    @property
+    def in_flight(self) -> list[tuple[str, str]]:
+        """The (key, job id) of every job that runs at the server and has no outcome yet."""
+        return [(job.spec.key, job_id) for job_id, job in self._jobs.items()]
+
+    def drain(self) -> None:
+        """Stop early and lose nothing: no new creates, creates under way bring their ids home, the rest is left."""
+        if not self.draining and not self._ended.is_set():
+            log.info("run.draining", in_flight=len(self._jobs))
+            self.draining = True
+            self._kit.scheduler.close("create")
+            for alarm in (self._alarm, self._room):
+                alarm.ring()
+
+    async def wait_ended(self) -> None:
+        """Return once nothing of this run goes on."""
+        await self._ended.wait()
+
+    async def main(self) -> None:
+        """Run to the end; the engine starts this as a task. It ends by itself or by `drain`, never by cancellation."""
+        try:
+            with anyio.CancelScope(shield=True):
+                async with anyio.create_task_group() as delivering:
+                    delivering.start_soon(self._deliver)
+                    await self._work()
+                    self._intake_done = self._ended_work = True
+                    self._delivery.ring()
+                await self._kit.journal.append()
+        except StorageError as error:
+            self._fail(error)
+        finally:
+            self._ended.set()
+            self._reader.ring()
+
+    _ended_work = False
+
+    async def _work(self) -> None:
+        async with anyio.create_task_group() as self._creates:
+            async with anyio.create_task_group() as self._reads:
+                self._reads.start_soon(self._take_in)
+                await self._dispatch()
+                self._reads.cancel_scope.cancel()
+            self._creates.cancel_scope.deadline = anyio.current_time() + self._kit.settings.grace
+
+    async def _take_in(self) -> None:
+        count = 0
+        async for entry in _each(self._specs):
+            while not self._has_room():
+                await self._room.wait()
+            if self.stopped or self.draining:
+                break
+            self._admit(entry)
+            count += 1
+            if count % INTAKE_SLICE == 0:
+                await asyncio.sleep(0)
+        self._intake_done = True
+        self._alarm.ring()
+
+    def _has_room(self) -> bool:
+        settings = self._kit.settings
+        crowded = self._active >= settings.max_in_flight or len(self._unread) >= settings.max_unread
+        return not crowded or self.draining or self.stopped is not None
+
+    def _admit(self, entry: Spec | Mapping[str, JSON]) -> None:
+        self.statistics.specs += 1
+        admitted = self._admission.admit(entry, self._now(), self._kit.wall_clock())
+        self._kit.journal.append(*admitted.records)
+        if admitted.skipped:
+            self.statistics.skipped += 1
+        for job, delay in admitted.jobs:
+            self._enter(job)
+            if job.step is Step.RECONCILE:
+                self._kit.scheduler.hold(job.type)
+            self._kit.scheduler.push(job, self._now() + delay)
+        for job, outcome in admitted.outcomes:
+            self._enter(job)
+            self._finish(job, outcome)
+        self._alarm.ring()
+
+    def _enter(self, job: Job) -> None:
+        self._active += 1
+        counts = self.statistics.of(job.type)
+        if job.step in UNSTARTED:
+            counts.queued += 1
+        else:
+            counts.running += 1
+        self._track(job)
+
+    def _track(self, job: Job) -> None:
+        if job.id is not None:
+            self._jobs[job.id] = job
+            self._kit.claimed.add(job.id)
+
+    async def _dispatch(self) -> None:
+        scheduler = self._kit.scheduler
+        while not self.draining and not (self._intake_done and self._active == 0):
+            while len(self._unread) < self._kit.settings.max_unread:
+                job = scheduler.take(self._now())
+                if job is None:
+                    break
+                group = self._creates if job.step is Step.CREATE else self._reads
+                group.start_soon(self._perform, job)
+            if self.draining or (self._intake_done and self._active == 0):
+                break
+            await self._alarm.wait(scheduler.wait())
+
+    async def _perform(self, job: Job) -> None:
+        was, type = job.step, job.type
+        try:
+            event = await self._kit.steps.perform(job)
+            now, wall = self._now(), self._kit.wall_clock()
+            transition = self._kit.lifecycle.advance(job, event, now, wall)
+            if transition.records:
+                durable = self._kit.journal.append(*transition.records)
+                if was in (Step.CREATE, Step.RECONCILE):
+                    await durable
+            self._tell(job, was, event, transition)
+            self._apply(job, was, type, transition, now)
+        except StorageError as error:
+            self._fail(error)
+        finally:
+            self._kit.scheduler.release(LANES[was])
+            self._alarm.ring()
+
+    def _apply(self, job: Job, was: Step, type: str, transition: Transition, now: float) -> None:
+        self.statistics.moved(job, was, type)
+        if was in (Step.CREATE, Step.RECONCILE) and (job.step is not Step.RECONCILE or transition.outcome):
+            self._kit.scheduler.settle(job.spec.type)
+        if transition.stop is not None:
+            self._stop(transition.stop, was)
+        self._track(job)
+        for sibling, delay in transition.siblings:
+            self._enter(sibling)
+            self._kit.scheduler.push(sibling, now + delay)
+        if transition.outcome is not None:
+            self._finish(job, transition.outcome)
+        elif self.stopped and job.step in UNSTARTED and job.step is not Step.RECONCILE:
+            self._leave(job)
+        else:
+            self._kit.scheduler.push(job, now + transition.delay)
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        self._finished.append((job, outcome))
+        self._delivery.ring()
+
+    def _leave(self, job: Job) -> None:
+        """The spec is not started in this run; a later one begins it anew."""
+        self._active -= 1
+        self.statistics.not_started += 1
+        self.statistics.of(job.type).queued -= 1
+
+    def _stop(self, error: SumeError, was: Step) -> None:
+        if self.stopped is None:
+            log.error("run.stopped", error=error)
+            self.stopped = error
+            for job in self._kit.scheduler.remove(lambda job: job.step in UNSTARTED and job.step is not Step.RECONCILE):
+                self._leave(job)
+        self._kit.scheduler.close("create")
+        self._room.ring()
+        if isinstance(error, AuthError) and was not in UNSTARTED:
+            self.drain()
+
+    def _fail(self, error: StorageError) -> None:
+        if not isinstance(self.stopped, StorageError):
+            log.error("storage.failed", error=error, in_flight=len(self._jobs))
+            self.stopped = error
+        self.drain()
+
+    async def _deliver(self) -> None:
+        while True:
+            batch = list(self._finished)
+            self._finished.clear()
+            if not batch and self._ended_work:
+                return
+            if batch:
+                try:
+                    outcomes = await self._kit.delivery.deliver(batch)
+                except StorageError as error:
+                    self._fail(error)
+                    return
+                self._hand_over(zip([job for job, _ in batch], outcomes, strict=True))
+            else:
+                await self._delivery.wait()
+
+    def _hand_over(self, finished: Iterable[tuple[Job, Outcome]]) -> None:
+        for job, outcome in finished:
+            self._active -= 1
+            if outcome.final:
+                self._jobs.pop(outcome.job_id or "", None)
+            self.statistics.ended(job, outcome)
+            self._unread.append(outcome)
+            _tell_outcome(outcome)
+        for alarm in (self._reader, self._alarm, self._room):
+            alarm.ring()
+
+    def _tell(self, job: Job, was: Step, event: Event, transition: Transition) -> None:
+        if isinstance(event, Faulted):
+            self.statistics.faults += 1
+            self.statistics.rate_limited += getattr(event.error, "status", None) == 429
+            log.info(
+                f"{was.name.lower()}.retry" if transition.outcome is None else f"{was.name.lower()}.failed",
+                key=job.spec.key,
+                job_id=job.id,
+                attempt=job.faults,
+                retry_seconds=round(transition.delay, 3),
+                error=event.error,
+            )
+        elif isinstance(event, Accepted) and event.job_ids:
+            for job_id in event.job_ids:
+                log.info("job.created", key=job.spec.key, job_id=job_id, type=job.spec.type, adopted=event.adopted)
+        elif was is Step.POLL and job.view is None:
+            log.debug("job.polled", key=job.spec.key, job_id=job.id, polls=job.polls)
+
+    def _now(self) -> float:
+        return self._kit.clock()
+
+
+def _tell_outcome(outcome: Outcome) -> None:
+    error = outcome.error
+    log.info(
+        f"job.{outcome.status}",
+        key=outcome.key,
+        job_id=outcome.job_id,
+        type=outcome.type,
+        polls=outcome.polls,
+        files=len(outcome.files),
+        **({"code": error.code, "error": error.message, "request_id": error.request_id} if error else {}),
+    )
+
+
+async def _each(specs: Specs) -> AsyncIterator[Spec | Mapping[str, JSON]]:
+    if isinstance(specs, AsyncIterable):
+        async for spec in specs:
+            yield spec
+    else:
+        for spec in specs:
+            yield spec

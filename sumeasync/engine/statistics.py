@@ -1,0 +1,74 @@
+"""What a run has done so far, counted as it happens; progress displays and reports read nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from sumeasync.core.job import Job, Step
+from sumeasync.models import Outcome
+
+__all__ = ["Statistics", "TypeCount"]
+
+
+class TypeCount(msgspec.Struct):
+    """Jobs of one type: waiting for their create, at the server, and ended well or badly."""
+
+    queued: int = 0
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+class Statistics(msgspec.Struct):
+    """Counters of one run. `requests` counts by step (``poll``, ``result``, ``create`` …) what was sent to anyone.
+
+    `skipped` specs were finished by an earlier run, `not_started` were left alone after creates were stopped.
+    """
+
+    specs: int = 0
+    skipped: int = 0
+    not_started: int = 0
+    outcomes: int = 0
+    faults: int = 0
+    rate_limited: int = 0
+    media_files: int = 0
+    media_bytes: int = 0
+    requests: Counter[str] = msgspec.field(default_factory=Counter)
+    types: dict[str, TypeCount] = {}
+
+    def of(self, type: str) -> TypeCount:
+        """The counters of one type; adopted jobs count as ``adopted`` until the server names their type."""
+        return self.types.setdefault(type or "adopted", TypeCount())
+
+    def moved(self, job: Job, was: Step, type: str) -> None:
+        """A job left the step `was`, when it counted as `type`."""
+        before, after = self.of(type), self.of(job.type)
+        if was in UNSTARTED and job.step in UNSTARTED:
+            return
+        if was in UNSTARTED:
+            before.queued -= 1
+            after.running += 1
+        elif before is not after:
+            before.running -= 1
+            after.running += 1
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job has its outcome."""
+        counts = self.of(job.type)
+        self.outcomes += 1
+        if job.step in UNSTARTED:
+            counts.queued -= 1
+        else:
+            counts.running -= 1
+        if outcome.ok:
+            counts.done += 1
+        else:
+            counts.failed += 1
+        self.media_files += len(outcome.files)
+        self.media_bytes += sum(file.bytes for file in outcome.files)
+
+
+UNSTARTED = frozenset({Step.PRESIGN, Step.UPLOAD, Step.CREATE, Step.RECONCILE})
+"""The steps of a spec that has no job yet."""

@@ -1,0 +1,196 @@
+"""One method a step: its input and output, told as an event. Nothing here decides, waits or tries again."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import os
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+import msgspec
+
+from sumeasync.core import reconcile
+from sumeasync.core.budget import Budget
+from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Uploaded
+from sumeasync.core.job import Job, Product, Step
+from sumeasync.core.records import Intent
+from sumeasync.dialects.base import Dialect
+from sumeasync.errors import StorageError, SumeError, UsageError
+from sumeasync.io.client import Client
+from sumeasync.io.guard import Guard
+from sumeasync.io.journal import Journal, MemoryJournal
+from sumeasync.io.media import Downloader
+from sumeasync.io.names import media_stem
+from sumeasync.io.transfer import Allowance, Limits
+from sumeasync.io.upload import upload
+from sumeasync.models import Media, Request, Response
+
+__all__ = ["Steps", "Transfers"]
+
+RECONCILE_PAGE = 100
+
+
+class Transfers(msgspec.Struct, frozen=True):
+    """How files travel: the keyless session, what guards it, and where media go (`downloader` None: nowhere)."""
+
+    session: aiohttp.ClientSession
+    guard: Guard
+    limits: Limits
+    downloader: Downloader | None
+    allowance: Allowance
+    max_job_bytes: int
+
+
+class Steps:
+    """Performs steps. `counter` counts the requests by step; `claimed` are the job ids that belong to some spec.
+
+    `create_seconds` is the longest a create may take: a job made later is not its.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        dialect: Dialect,
+        budget: Budget,
+        journal: Journal | MemoryJournal,
+        transfers: Transfers,
+        create_seconds: float,
+        counter: MutableMapping[str, int],
+        claimed: set[str],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._dialect = dialect
+        self._budget = budget
+        self._journal = journal
+        self._transfers = transfers
+        self._create_seconds = create_seconds
+        self._counter = counter
+        self._claimed = claimed
+        self._wall = wall_clock
+        self._clock = asyncio.get_running_loop().time
+        self._methods: dict[Step, Callable[[Job], Awaitable[Event]]] = {
+            Step.PRESIGN: self._presign,
+            Step.UPLOAD: self._upload,
+            Step.CREATE: self._create,
+            Step.RECONCILE: self._reconcile,
+            Step.POLL: self._poll,
+            Step.RESULT: self._result,
+            Step.SAVE: self._save,
+        }
+
+    async def perform(self, job: Job) -> Event:
+        """Perform the job's step. A fault comes back as an event; only StorageError is raised: it ends the run."""
+        try:
+            return await self._methods[job.step](job)
+        except StorageError:
+            raise
+        except SumeError as error:
+            return Faulted(error)
+
+    async def _ask(self, request: Request, step: Step) -> Response:
+        self._counter[step.name.lower()] += 1
+        status: int | None = None
+        headers: Mapping[str, str] = {}
+        try:
+            response = await self._client.send(request)
+            status, headers = response.status, response.headers
+        finally:
+            self._budget.record(request.lane, status, headers, self._clock(), self._wall())
+        if not 200 <= response.status < 300:
+            raise self._dialect.error(response, request.lane)
+        return response
+
+    async def _poll(self, job: Job) -> Event:
+        response = await self._ask(self._dialect.poll(_id(job)), Step.POLL)
+        return Seen(self._dialect.read_job(response, _id(job)))
+
+    async def _result(self, job: Job) -> Event:
+        response = await self._ask(self._dialect.result(_id(job)), Step.RESULT)
+        view, result = self._dialect.read_result(response, _id(job))
+        return Fetched(view, result, self._dialect.media(result))
+
+    async def _presign(self, job: Job) -> Event:
+        path = job.spec.file or ""
+        name = os.path.basename(path)
+        try:
+            size = await asyncio.get_running_loop().run_in_executor(None, os.path.getsize, path)
+        except OSError as problem:
+            self._budget.record("read", None, {}, self._clock(), self._wall())
+            raise UsageError(f"the file {name} cannot be read: {problem.strerror}") from None
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        response = await self._ask(self._dialect.presign(name, kind, size), Step.PRESIGN)
+        return Placed(self._dialect.read_presign(response))
+
+    async def _upload(self, job: Job) -> Event:
+        place = job.carry
+        self._counter["upload"] += 1
+        try:
+            session, guard, limits = self._transfers.session, self._transfers.guard, self._transfers.limits
+            path, url, headers = job.spec.file or "", place.upload_url, place.headers
+            await upload(session, guard, path, url, headers, limits, wall_clock=self._wall)
+        finally:
+            self._budget.record("media", None, {}, self._clock(), self._wall())
+        return Uploaded(place.object_key)
+
+    async def _create(self, job: Job) -> Event:
+        spec = job.spec
+        request = self._dialect.create(spec, object_key=job.carry if isinstance(job.carry, str) else None)
+        job.intended_at = self._wall()
+        # Durable before the first byte of the request: after a crash it is known that this may have been paid.
+        await self._journal.append(Intent(spec.key, spec.type, spec.payload_hash, job.intended_at))
+        response = await self._ask(request, Step.CREATE)
+        return Accepted(self._dialect.read_created(response))
+
+    async def _reconcile(self, job: Job) -> Event:
+        spec, since = job.spec, job.intended_at or 0.0
+        request = self._dialect.list_jobs(limit=RECONCILE_PAGE, type=spec.type)
+        response = await self._ask(request, Step.RECONCILE)
+        skew = _date(response) - self._wall() if "date" in response.headers else 0.0
+        page = self._dialect.read_page(response)
+        found = reconcile.candidates(
+            page.jobs, spec, self._claimed, since=since + skew, until=since + skew + self._create_seconds
+        )
+        if len(found) == reconcile.expected_jobs(spec):
+            return Accepted(found, adopted=True)
+        return Faulted(SumeError(f"{len(found)} unclaimed jobs of this type were created at that time"))
+
+    async def _save(self, job: Job) -> Event:
+        product: Product = job.carry
+        files: list[Media] = list(product.files)
+        downloader = self._transfers.downloader
+        if downloader is None:
+            return Stored(())
+        allowance = Allowance(self._transfers.max_job_bytes, len(product.links), self._transfers.allowance)
+        try:
+            for index, link in list(enumerate(product.links))[len(files) :]:
+                self._counter["download"] += 1
+                stem = media_stem(job.spec.key, _id(job), index)
+                known = product.known[index] if index < len(product.known) else None
+                media = await downloader.save(
+                    link.url, stem=stem, allowance=allowance, content_type=link.content_type, known=known
+                )
+                files.append(media)
+        except StorageError:
+            raise
+        except SumeError as error:
+            return Faulted(error, tuple(files))
+        finally:
+            self._budget.record("media", None, {}, self._clock(), self._wall())
+        return Stored(tuple(files))
+
+
+def _id(job: Job) -> str:
+    if job.id is None:
+        raise UsageError("the job has no id yet")
+    return job.id
+
+
+def _date(response: Response) -> float:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (ValueError, TypeError):
+        return 0.0

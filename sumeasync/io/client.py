@@ -1,0 +1,245 @@
+"""One HTTP client for the API's origin: a `Request` value in, a `Response` value out, no retry in between.
+
+The key travels in one header, to one origin. No foreign exception leaves this module, and no error text holds a
+path, a query, a body or the key: the host and the kind of trouble must do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from sumeasync.core.strictjson import JSONError, loads
+from sumeasync.errors import BadResponseError, ConnectError, SumeError, TransportError, UsageError
+from sumeasync.io.origin import ApiKey, check_base_url, environment_proxy
+from sumeasync.models import JSON, Request, Response
+
+__all__ = ["Client", "Timeouts"]
+
+KEEP_ALIVE_SECONDS = 15.0
+"""Shorter than the idle time-outs of common servers, so that a create rarely meets a connection just closed."""
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_CONNECTIONS = 100
+DECODED = frozenset({"gzip", "x-gzip", "deflate"})
+USER_AGENT = f"sumeasync/{version('sumeasync')}"
+AUTO_DETECT = zlib.MAX_WBITS | 32  # zlib or gzip, by the header of the data
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """How long each phase may take. `connect_seconds` includes the wait for a free connection of the pool."""
+
+    connect_seconds: float = 10.0
+    read_idle_seconds: float = 30.0
+    total_seconds: float = 60.0
+
+
+class Client:
+    """Sends requests to the API; an async context manager that owns one session.
+
+    Args:
+        base_url: Where the paths of requests begin; https, or http on this machine.
+        api_key: The key, as text or already wrapped.
+        connector_factory: Makes the connector when the session opens, in place of TCP.
+        timeouts: How long each phase may take.
+        max_body_bytes: The longest body read, before and after decompression.
+        limit: Connections at once; at least the number of requests in flight, or they wait for one another.
+        user_agent: What the client calls itself.
+        trust_env: Whether an ``HTTPS_PROXY`` of the environment is used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | ApiKey,
+        *,
+        connector_factory: Callable[[], aiohttp.BaseConnector] | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        max_body_bytes: int = MAX_BODY_BYTES,
+        limit: int = MAX_CONNECTIONS,
+        user_agent: str = USER_AGENT,
+        trust_env: bool = False,
+    ) -> None:
+        url = check_base_url(base_url)
+        self.host = url.host or ""
+        self._base = str(url).rstrip("/")
+        self._key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
+        self._connector_factory = connector_factory or (lambda: tcp_connector(limit))
+        self._timeouts = timeouts
+        self._max_body_bytes = max_body_bytes
+        self._user_agent = user_agent
+        self._proxy = environment_proxy(url) if trust_env else None
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"<Client {self.host} {'closed' if self._session is None else 'open'}>"
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=self._connector_factory(),
+            headers={
+                "Authorization": f"Bearer {self._key.reveal()}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": self._user_agent,
+            },
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # aiohttp bounds each piece of the output, not the whole
+            trust_env=False,  # it would also take passwords from a .netrc
+            proxy=self._proxy,
+            timeout=aiohttp.ClientTimeout(
+                total=self._timeouts.total_seconds,
+                connect=self._timeouts.connect_seconds,
+                sock_read=self._timeouts.read_idle_seconds,
+                ceil_threshold=math.inf,  # never rounded up to a whole second
+            ),
+        )
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(self, request: Request) -> Response:
+        """Send once; return the answer whatever its status.
+
+        The body is decoded JSON, or None under an error status when it cannot be read: then the status alone tells.
+        Of a header that came several times the values are joined by ``, `` in order.
+
+        Raises `ConnectError` (nothing was sent), `TransportError` (it may have been), `BadResponseError` (an answer
+        that is a redirect, no JSON or too long) and `UsageError` (a body that JSON cannot hold, a closed client).
+        """
+        if self._session is None:
+            raise UsageError("the client is not open: use it in `async with`")
+        url = f"{self._base}{request.path}?{urlencode(request.query)}" if request.query else self._base + request.path
+        data, headers = None, dict(request.headers) if request.headers else None
+        if request.body is not None:
+            data = encode(request.body)
+            headers = {"Content-Type": "application/json", **(headers or {})}
+        # On a kept connection found closed, aiohttp itself sends again, once, and only the methods in its
+        # IDEMPOTENT_METHODS (client.py, `retry_persistent_connection` in `_request`; 3.14): a POST goes out once.
+        with map_exceptions(self.host):
+            async with self._session.request(
+                request.method, URL(url, encoded=True), data=data, headers=headers, allow_redirects=False
+            ) as answer:
+                if 300 <= answer.status < 400:
+                    raise BadResponseError(redirect_text(self.host, answer.headers), status=answer.status)
+                try:
+                    body = await self._read(answer)
+                except (BadResponseError, aiohttp.ClientError, OSError):
+                    if answer.status < 400:
+                        raise
+                    body = None
+                return Response(answer.status, body, plain_headers(answer.headers))
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> JSON:
+        """Read and decode the body, holding no more than the limit at any moment."""
+        limit, content = self._max_body_bytes, answer.content
+        pieces, size = [], 0
+        while not content.at_eof():
+            pieces.append(await content.readany())
+            size += len(pieces[-1])
+            if size > limit:
+                raise self._bad(answer, f"of more than {limit} bytes")
+        data = b"".join(pieces)
+        if encoding := answer.headers.get("Content-Encoding", "").strip().lower():
+            data = self._decompress(answer, encoding, data)
+        try:
+            return loads(data)
+        except JSONError as error:
+            raise self._bad(answer, f"of {len(data)} bytes ({kind_of(answer)}): {error}") from None
+
+    def _decompress(self, answer: aiohttp.ClientResponse, encoding: str, data: bytes) -> bytes:
+        """Undo one layer of compression (nobody asked for it, but some send it), up to the limit."""
+        if encoding == "identity":
+            return data
+        if encoding not in DECODED:
+            raise self._bad(answer, "compressed in a way that was not asked for")
+        inflate = zlib.decompressobj(AUTO_DETECT)
+        try:
+            plain = inflate.decompress(data, self._max_body_bytes)
+        except zlib.error:
+            raise self._bad(answer, f"of {len(data)} bytes that do not decompress") from None
+        if not inflate.eof or inflate.unused_data:
+            raise self._bad(answer, f"that does not end, or grows beyond {self._max_body_bytes} bytes")
+        return plain
+
+    def _bad(self, answer: aiohttp.ClientResponse, what: str) -> BadResponseError:
+        return BadResponseError(f"{self.host} answered {answer.status} with a body {what}", status=answer.status)
+
+
+def tcp_connector(limit: int) -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_SECONDS, timeout_ceil_threshold=math.inf)
+
+
+def encode(body: JSON) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError):
+        # The foreign text may quote the input.
+        raise UsageError("the input cannot be written as JSON") from None
+
+
+def plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    plain: dict[str, str] = {}
+    for spelling, value in headers.items():
+        name = spelling.lower()
+        plain[name] = f"{plain[name]}, {value}" if name in plain else value
+    return plain
+
+
+def kind_of(answer: aiohttp.ClientResponse) -> str:
+    """The media type as named by the server, if it is one."""
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return kind if re.fullmatch(r"[a-z]{1,20}/[a-z0-9.+-]{1,60}", kind) else "no content type"
+
+
+def redirect_text(host: str, headers: Mapping[str, str]) -> str:
+    try:
+        target = URL(headers.get("Location", "")).raw_host or host
+    except ValueError:
+        target = ""
+    if not re.fullmatch(r"[\w.:-]{1,255}", target, re.ASCII):
+        target = "an address that cannot be read"
+    return f"{host} redirects to {target}, and redirects are not followed"
+
+
+@contextmanager
+def map_exceptions(host: str) -> Iterator[None]:
+    """Turn what aiohttp raises into our errors. Its texts hold whole URLs, so nothing of them is kept or chained."""
+    try:
+        yield
+    except SumeError:
+        raise
+    except aiohttp.ConnectionTimeoutError:
+        raise ConnectError(f"no connection to {host} in time") from None
+    except aiohttp.ClientConnectorDNSError:
+        raise ConnectError(f"the name {host} cannot be resolved") from None
+    except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):
+        raise ConnectError(f"no secure connection to {host}", hint="check the clock and the certificates") from None
+    except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL):
+        raise ConnectError(f"no connection to {host}") from None
+    except aiohttp.ClientPayloadError:
+        raise TransportError(f"the answer of {host} was cut short") from None
+    except aiohttp.ClientResponseError:
+        raise BadResponseError(f"the answer of {host} is not HTTP") from None
+    except TimeoutError:
+        raise TransportError(f"no answer of {host} in time") from None
+    except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError):
+        raise TransportError(f"the connection to {host} broke") from None
