@@ -202,7 +202,8 @@ class Model:
             upper, lower = survival[index], survival[index + 1]
             run += 0.5 * (upper + lower) * _WIDTHS[index]
             self._integral.append(run)
-            self._root += (upper * math.sqrt(upper) - lower * math.sqrt(lower)) / (1.5 * math.sqrt(density))
+            if shares[index] > 2.0 * floor:  # bins where something was learned
+                self._root += (upper * math.sqrt(upper) - lower * math.sqrt(lower)) / (1.5 * math.sqrt(density))
 
 
 class Durations:

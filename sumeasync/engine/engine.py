@@ -90,14 +90,16 @@ class Engine:
                 await self._run.wait_ended()
         await self._stack.__aexit__(exc_type, exc, traceback)
 
-    def run(self, specs: Specs, *, total: int | None = None) -> Run:
+    def run(self, specs: Specs, *, total: int | None = None, manifest_sha256: str | None = None) -> Run:
         """Start on `specs`, a sync or async iterable of `Spec`s or mappings of any length, read with backpressure.
 
-        Returns an async iterator of outcomes in completion order. `total` is only shown. Leaving the engine's
-        context drains the run. Raises UsageError when a run is still under way.
+        Returns an async iterator of outcomes in completion order. `total` is only shown, `manifest_sha256` only
+        noted in ``run.json``. Leaving the engine's context drains the run.
+
+        Raises UsageError when the engine had a run already.
         """
         if self._run is not None:
             raise UsageError("this engine has its run already; open another engine for the next batch")
-        self._run = Run(self._kit, specs, total=total)
+        self._run = Run(self._kit, specs, total=total, manifest_sha256=manifest_sha256)
         self._tasks.start_soon(self._run.main)
         return self._run

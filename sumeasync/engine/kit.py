@@ -17,6 +17,7 @@ from sumeasync.core.scheduler import Scheduler
 from sumeasync.core.settings import Settings
 from sumeasync.dialects.so import So
 from sumeasync.engine.delivery import Delivery
+from sumeasync.engine.folder import Folder
 from sumeasync.engine.statistics import Statistics
 from sumeasync.engine.steps import Steps, Transfers
 from sumeasync.io.client import Client, Timeouts
@@ -45,6 +46,7 @@ class Kit(msgspec.Struct, frozen=True):
     steps: Steps
     journal: Journal | MemoryJournal
     delivery: Delivery
+    folder: Folder
     statistics: Statistics
     claimed: set[str]
     clock: Callable[[], float]
@@ -101,6 +103,7 @@ async def open_kit(
         steps=steps,
         journal=journal,
         delivery=delivery,
+        folder=Folder(disk),
         statistics=statistics,
         claimed=claimed,
         clock=asyncio.get_running_loop().time,

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from sumeasync.core.events import Accepted, Event, Faulted, Transition
+from sumeasync.core.events import Transition
 from sumeasync.core.job import LANES, Job, Step
+from sumeasync.core.report import Report, Tally
 from sumeasync.engine.admission import Admission
 from sumeasync.engine.alarm import Alarm
-from sumeasync.engine.statistics import UNSTARTED
+from sumeasync.engine.statistics import UNSTARTED, make_report
+from sumeasync.engine.telling import log, tell_outcome, tell_step
 from sumeasync.errors import AuthError, StorageError, SumeError
-from sumeasync.logs import get_logger
 from sumeasync.models import JSON, Outcome, Spec
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ Specs = Iterable[Spec | Mapping[str, JSON]] | AsyncIterable[Spec | Mapping[str, 
 INTAKE_SLICE = 64
 """Specs admitted between two looks at everything else."""
 
-log = get_logger()
-
 
 class Run:
     """An async iterator of outcomes in completion order; made by `Engine.run`.
@@ -39,17 +38,21 @@ class Run:
     creates were possible; what ran was finished), `StorageError` (the disk refused; nothing more was created).
     """
 
-    def __init__(self, kit: Kit, specs: Specs, *, total: int | None = None) -> None:
+    def __init__(self, kit: Kit, specs: Specs, *, total: int | None = None, manifest_sha256: str | None = None) -> None:
         self.statistics = kit.statistics
         self.total = total
+        self._manifest_sha256 = manifest_sha256
         self.stopped: SumeError | None = None
         self.draining = False
+        self.tally = Tally()
+        self._began = kit.clock()
         self._kit = kit
         self._specs = specs
         self._admission = Admission(kit.journal.history, kit.lifecycle, kit.settings)
         self._jobs: dict[str, Job] = {}
         self._active = 0
         self._intake_done = False
+        self._work_done = False
         self._finished: deque[tuple[Job, Outcome]] = deque()
         self._unread: deque[Outcome] = deque()
         self._alarm, self._room, self._delivery, self._reader = Alarm(), Alarm(), Alarm(), Alarm()
@@ -76,6 +79,17 @@ class Run:
         self._alarm.ring()
         return outcome
 
+    def report(self) -> Report:
+        """What the run has come to so far."""
+        return make_report(
+            self.statistics,
+            self.tally,
+            seconds=self._now() - self._began,
+            earlier=self._kit.delivery.earlier,
+            in_flight=self.in_flight,
+            stopped=self.stopped,
+        )
+
     @property
     def in_flight(self) -> list[tuple[str, str]]:
         """The (key, job id) of every job that runs at the server and has no outcome yet."""
@@ -98,19 +112,19 @@ class Run:
         """Run to the end; the engine starts this as a task. It ends by itself or by `drain`, never by cancellation."""
         try:
             with anyio.CancelScope(shield=True):
+                await self._kit.folder.write_run(self._kit.settings, self._manifest_sha256, self._kit.wall_clock())
                 async with anyio.create_task_group() as delivering:
                     delivering.start_soon(self._deliver)
                     await self._work()
-                    self._intake_done = self._ended_work = True
+                    self._work_done = True
                     self._delivery.ring()
                 await self._kit.journal.append()
+                await self._kit.folder.write_report(self.report())
         except StorageError as error:
             self._fail(error)
         finally:
             self._ended.set()
             self._reader.ring()
-
-    _ended_work = False
 
     async def _work(self) -> None:
         async with anyio.create_task_group() as self._creates:
@@ -192,7 +206,8 @@ class Run:
                 durable = self._kit.journal.append(*transition.records)
                 if was in (Step.CREATE, Step.RECONCILE):
                     await durable
-            self._tell(job, was, event, transition)
+            self.statistics.told(event)
+            tell_step(job, was, event, transition)
             self._apply(job, was, type, transition, now)
         except StorageError as error:
             self._fail(error)
@@ -248,7 +263,7 @@ class Run:
         while True:
             batch = list(self._finished)
             self._finished.clear()
-            if not batch and self._ended_work:
+            if not batch and self._work_done:
                 return
             if batch:
                 try:
@@ -266,44 +281,14 @@ class Run:
             if outcome.final:
                 self._jobs.pop(outcome.job_id or "", None)
             self.statistics.ended(job, outcome)
+            self.tally.add(outcome)
             self._unread.append(outcome)
-            _tell_outcome(outcome)
+            tell_outcome(outcome)
         for alarm in (self._reader, self._alarm, self._room):
             alarm.ring()
 
-    def _tell(self, job: Job, was: Step, event: Event, transition: Transition) -> None:
-        if isinstance(event, Faulted):
-            self.statistics.faults += 1
-            self.statistics.rate_limited += getattr(event.error, "status", None) == 429
-            log.info(
-                f"{was.name.lower()}.retry" if transition.outcome is None else f"{was.name.lower()}.failed",
-                key=job.spec.key,
-                job_id=job.id,
-                attempt=job.faults,
-                retry_seconds=round(transition.delay, 3),
-                error=event.error,
-            )
-        elif isinstance(event, Accepted) and event.job_ids:
-            for job_id in event.job_ids:
-                log.info("job.created", key=job.spec.key, job_id=job_id, type=job.spec.type, adopted=event.adopted)
-        elif was is Step.POLL and job.view is None:
-            log.debug("job.polled", key=job.spec.key, job_id=job.id, polls=job.polls)
-
     def _now(self) -> float:
         return self._kit.clock()
-
-
-def _tell_outcome(outcome: Outcome) -> None:
-    error = outcome.error
-    log.info(
-        f"job.{outcome.status}",
-        key=outcome.key,
-        job_id=outcome.job_id,
-        type=outcome.type,
-        polls=outcome.polls,
-        files=len(outcome.files),
-        **({"code": error.code, "error": error.message, "request_id": error.request_id} if error else {}),
-    )
 
 
 async def _each(specs: Specs) -> AsyncIterator[Spec | Mapping[str, JSON]]:

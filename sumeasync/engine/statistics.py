@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from sumeasync.core.events import Event, Faulted
+from sumeasync.core.faults import failure
 from sumeasync.core.job import Job, Step
-from sumeasync.models import Outcome
+from sumeasync.core.report import Report, Tally, Unresolved
+from sumeasync.errors import RateLimitError, SumeError
+from sumeasync.models import Outcome, OutcomeStatus
 
-__all__ = ["Statistics", "TypeCount"]
+__all__ = ["UNSTARTED", "Statistics", "TypeCount", "make_report"]
 
 
 class TypeCount(msgspec.Struct):
@@ -54,6 +59,12 @@ class Statistics(msgspec.Struct):
             before.running -= 1
             after.running += 1
 
+    def told(self, event: Event) -> None:
+        """A step came to this."""
+        if isinstance(event, Faulted):
+            self.faults += 1
+            self.rate_limited += isinstance(event.error, RateLimitError)
+
     def ended(self, job: Job, outcome: Outcome) -> None:
         """A job has its outcome."""
         counts = self.of(job.type)
@@ -72,3 +83,37 @@ class Statistics(msgspec.Struct):
 
 UNSTARTED = frozenset({Step.PRESIGN, Step.UPLOAD, Step.CREATE, Step.RECONCILE})
 """The steps of a spec that has no job yet."""
+
+
+def make_report(
+    counts: Statistics,
+    tally: Tally,
+    *,
+    seconds: float,
+    earlier: Mapping[OutcomeStatus, int],
+    in_flight: Sequence[tuple[str, str]],
+    stopped: SumeError | None,
+) -> Report:
+    """Sum a run up; `in_flight` are the (key, job id) that still run at the server."""
+    jobs = sum(count for status, count in tally.statuses.items() if status != "rejected")
+    requests = sum(counts.requests.values())
+    told = {one.job_id for one in tally.unresolved}
+    left = [Unresolved(key, "running", job_id) for key, job_id in in_flight if job_id not in told]
+    return Report(
+        exit_code=tally.exit_code(stopped, earlier),
+        seconds=round(seconds, 3),
+        statuses={str(status): count for status, count in tally.statuses.items()},
+        types={type: dict(statuses) for type, statuses in tally.types.items()},
+        earlier={str(status): count for status, count in earlier.items()},
+        skipped=counts.skipped,
+        not_started=counts.not_started,
+        requests=dict(counts.requests),
+        requests_per_job=round(requests / jobs, 2) if jobs else None,
+        rate_limited=counts.rate_limited,
+        faults=counts.faults,
+        media_files=counts.media_files,
+        media_bytes=counts.media_bytes,
+        detection=tally.detection(),
+        unresolved=(*tally.unresolved, *left),
+        stopped=failure(stopped) if stopped else None,
+    )

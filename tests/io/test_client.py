@@ -130,12 +130,13 @@ async def test_a_body_that_json_cannot_hold_is_not_sent(body: Any) -> None:
 
 
 async def test_a_closed_client_sends_nothing() -> None:
-    """Before and after `async with`."""
+    """Before and after `async with`; closing once more does nothing."""
     client = Client(ORIGIN, KEY)
     with pytest.raises(UsageError, match="not open"):
         await client.send(POLL)
     async with client:
         assert repr(client) == "<Client api.localhost open>"
+    await client.__aexit__(None, None, None)
     with pytest.raises(UsageError, match="not open"):
         await client.send(POLL)
 

@@ -216,7 +216,10 @@ async def fetch(guard: Guard, link: str, *addresses: str) -> str:
         guarded_session(guard, connector=connector) as session,
         open_guarded(session, guard, link, headers={}, timeout=SECONDS) as response,
     ):
-        return (await read_some(response, 1000)).decode()
+        body = b""
+        while chunk := await read_some(response, 1000):
+            body += chunk
+        return body.decode()
 
 
 @asynccontextmanager
@@ -230,8 +233,10 @@ async def loopback(handler: Callable[[web.Request], web.StreamResponse]) -> Asyn
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-    await runner.cleanup()
+    try:
+        yield site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    finally:
+        await runner.cleanup()
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ EDITS = {
     "repeated": lambda lines: lines[:3] + lines[2:],
     "swapped": lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]],
     "inserted": lambda lines: [*lines[:3], b"note\n", *lines[3:]],
-    "two inserted": lambda lines: [*lines[:3], b"a\n", b"note\n", *lines[3:]],
+    "inserted before the last": lambda lines: [*lines[:-1], b"a\n", b"note\n", lines[-1]],
     "foreign": lambda lines: [*lines[:3], journal_bytes(RECORDS, "f" * 16).splitlines(keepends=True)[3], *lines[4:]],
     "joined": lambda lines: [*lines[:-2], lines[-2][:-1], b" ", lines[-1]],
     "byte order mark": lambda lines: [b"\xef\xbb\xbf", *lines],

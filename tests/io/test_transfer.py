@@ -72,8 +72,17 @@ def test_date_in_retry_after() -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(403, LinkExpiredError), (410, LinkExpiredError), (408, ServerError), (500, ServerError), (599, ServerError)]
-    + [(429, RateLimitError), (204, BadResponseError), (405, BadResponseError), (600, BadResponseError)],
+    [
+        (403, LinkExpiredError),
+        (410, LinkExpiredError),
+        (408, ServerError),
+        (500, ServerError),
+        (599, ServerError),
+        (429, RateLimitError),
+        (204, BadResponseError),
+        (405, BadResponseError),
+        (600, BadResponseError),
+    ],
 )
 def test_status(status: int, error: type[SumeError]) -> None:
     """Each status has one meaning, told with the host alone."""

@@ -13,9 +13,9 @@ from sumeasync.simulator.jobs import Job
 FATES = st.sampled_from(["completed", "failed", "canceled", "expired"])
 
 
-def priced(ended_at: float, fate: str, credits: int) -> Job:
+def priced(ended_at: float, fate: str, credits: int, seq: int = 0) -> Job:
     """A job that ends then."""
-    job = Job(0, "job_1", "x", (0, 0, ended_at), fate)  # type: ignore[arg-type]  # drawn by Hypothesis
+    job = Job(seq, "job_1", "x", (0, 0, ended_at), fate)  # type: ignore[arg-type]  # drawn by Hypothesis
     job.credits = credits
     return job
 
@@ -24,8 +24,8 @@ def priced(ended_at: float, fate: str, credits: int) -> Job:
 def test_credits_are_conserved(jobs: list[tuple[int, str, int]], looks: list[int]) -> None:
     """Whenever one looks, remaining, reserved and captured add up to the total."""
     credits = Credits(1000)
-    for ended_at, fate, price in jobs:
-        credits.reserve(priced(ended_at, fate, price))
+    for seq, (ended_at, fate, price) in enumerate(jobs):
+        credits.reserve(priced(ended_at, fate, price, seq))
     for now in sorted(looks):
         balance = credits.settle(now)
         assert balance.remaining + balance.reserved + balance.captured == 1000

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from sumeasync.errors import SettingsError
-from sumeasync.simulator import PROFILES, Rule, load_rules, profile
+from sumeasync.simulator import Rule, load_rules
 from sumeasync.simulator.faults import Faults, GzipBomb, Occasion, Patch, Reset, Status
 
 POLL = Occasion("poll", 10.0, "job_1", "image_generation", False)
@@ -89,11 +89,3 @@ def test_unreadable_rules(text: bytes) -> None:
     """Rules that make no sense are refused with the place of the mistake."""
     with pytest.raises(SettingsError, match="fault rules"):
         load_rules(text)
-
-
-def test_profiles() -> None:
-    """Profiles have names; none is empty, and an unknown name is refused."""
-    assert profile("none") == ()
-    assert profile("flaky") == PROFILES["flaky"]
-    with pytest.raises(SettingsError, match="flaky"):
-        profile("tuesday")

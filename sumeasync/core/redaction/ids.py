@@ -15,7 +15,7 @@ ID = re.compile(r"(?:job|req)_[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?")
 
 _SHOWN = r"(?<![A-Za-z0-9])(?:job|req)_[A-Za-z0-9][A-Za-z0-9_-]*"
 _RUN = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-_UUID = re.compile(r"(?i)(?<![a-z0-9])[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}(?![a-z0-9])")
+_UUID = re.compile(r"(?i)(?<![a-z0-9])[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}(?![a-z0-9])(?::[a-z0-9]+)?")
 _SHOWN_OR_UUID = re.compile(rf"{_SHOWN}|(?i:{_UUID.pattern[4:]})")
 _OWNER = re.compile(
     r"(?i)(?<![A-Za-z0-9])(?:(?:usr|uid|ws|wks|wksp|acct|acc|orgn|tnt|cus|cust|mem|mbr|pred|whk|sess)[_-]"
@@ -31,7 +31,7 @@ _UNITS = (
 )
 _NOUN = re.compile(
     r"(?i)(?<![\w.-])((?:user|workspace|account|owner|tenant|organi[sz]ation|org|customer|member|team|prediction|"
-    r"provider(?: (?:job|request|task))?)s?(?:[ _-]?(?:id|ids|number|no\.|named))?(?:\s*[:=#]\s*|\s+)[\"']?)"
+    r"provider(?:[ _](?:job|request|task))?)s?(?:[ _-]?(?:id|ids|number|no\.|named))?(?:\s*[:=#]\s*|\s+)[\"']?)"
     rf"(?=[A-Za-z_-]*\d)([A-Za-z0-9][\w-]*)(?!\w|\s*(?:{_UNITS}))"
 )
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%'-]+@(?=[^\W\d])[\w-]+(?:\.[\w-]+)*|\"[^\"@\s]+\"@[\w.-]+")

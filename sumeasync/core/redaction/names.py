@@ -62,6 +62,7 @@ _WEAK = frozenset(
         "secret",
         "auth",
         "session",
+        "sessionid",
         "signature",
         "sig",
         "pwd",

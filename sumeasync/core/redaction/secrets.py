@@ -11,7 +11,7 @@ from sumeasync.core.redaction.names import sensitivity
 __all__ = ["PEM_RULE", "SECRET_RULES", "SHAPES", "opaque"]
 
 SHAPES: tuple[str, ...] = (
-    r"(?i:sume[_-]?(?:live|test|dev|prod|sandbox|staging|pk|sk|secret)[_-][\w*•.…-]*[\w*•…])",
+    r"(?i:sume[_-]?(?:live|test|dev|prod|sandbox|staging|pk|sk|secret)[_-][\r\n]*[\w*•.…-]*[\w*•…])",
     r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_](?:live|test|prod|ant|proj|or|svcacct|admin)[-_][\w-]+",
     r"(?<![A-Za-z0-9])sk-[\w-]{6,}",
     r"(?<![A-Za-z0-9])whsec_[\w+/=-]+",
@@ -32,16 +32,16 @@ SHAPES: tuple[str, ...] = (
 _PEM = re.compile(r"-----BEGIN[^\n]*?-----.*?(?:-----END[^\n]*?-----|\Z)", re.DOTALL)
 _NAME = re.compile(
     r"(?<![A-Za-z0-9_.-])(?:--)?([A-Za-z][A-Za-z0-9_.-]{1,60}(?:\[[\w-]*\])?)"
-    r"(\\*[\"']?\s{0,3}(?:=>|:=|[=:]|(?<=[\"']),(?=\s{0,3}b?\\*[\"']))\s{0,3}b?)"
+    r"(\\*[\"']?\s{0,3}(?:=>|->|:=|[=:]|(?<=[\"']),(?=\s{0,3}b?\\*[\"']))\s{0,3}b?)"
 )
 _VALUE = re.compile(
     r"\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|(\\+[\"']).*?(?:\1|\Z)|[(\[][^)\]]*[)\]]?"
     r"|<redacted [^<>]*>[^\s,;&\"')\]}]*"
-    r"|(?:(?i:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256)\s+)?[^\s,;&\"')\]}]+",
+    r"|(?:(?i:bearer|basic|digest|negotiate|token|apikey|key|signature|aws4-hmac-sha256)\s+)?[^\s,;&\"')\]}]+",
     re.DOTALL,
 )
 _LINE = re.compile(r"[^\r\n]*")
-_SCHEME = re.compile(r"(?i)\b(bearer|basic|digest|negotiate)([ \t:=]+)([^\s,;\"'<>]+)")
+_SCHEME = re.compile(r"(?i)\b(bearer|basic|digest|negotiate)([\s:=]+[\"'`]?)([^\s,;\"'`<>]+)")
 _SCHEME_WORDS = frozenset(
     [
         "token",
@@ -69,7 +69,7 @@ _SCHEME_WORDS = frozenset(
     ]
 )
 _PHRASE = re.compile(
-    r"(?i)(?<![\w-])((?:(?:api|access|secret|private|signing|auth|session|webhook|refresh|client|security)[ _-]"
+    r"(?i)(?<![\w-])((?:x[_-])?(?:(?:api|access|secret|private|signing|auth|session|webhook|refresh|client|security)[ _-]?"
     r"(?:keys?|token|secret)(?:[ _-](?:id|prefix))?|key id|password|passwd|passphrase|token|secret|signature)"
     r"(?:\s+(?:is|was|of))?(?:\s*[:=])?\s+[\"'`]?)(?!<redacted )([^\s\"'`,;<>()]+)"
 )
@@ -152,7 +152,11 @@ def _told(word: str) -> bool:
 
 def flags(text: str) -> str:
     """Arguments of a command: ``--api-key abc``."""
-    return _FLAG.sub(lambda m: m[1] + m[2] + mark("secret") if sensitivity(m[1]) == "secret" else m[0], text)
+    return _FLAG.sub(lambda m: m[1] + m[2] + mark("secret") if _telling(m[1], m[3]) else m[0], text)
+
+
+def _telling(flag: str, value: str) -> bool:
+    return sensitivity(flag) == "secret" or (flag in ("-u", "--user", "--proxy-user") and ":" in value)
 
 
 SECRET_RULES = (

@@ -1,0 +1,50 @@
+"""``run.json`` and ``report.json``: what a run was told, and what it came to. Written whole, or not at all."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from sumeasync.core.report import Report
+from sumeasync.core.settings import Settings
+from sumeasync.io.disk import Disk
+
+__all__ = ["Folder"]
+
+RUN = "run.json"
+REPORT = "report.json"
+
+
+class Folder:
+    """The documents of an output directory; without a directory nothing is kept."""
+
+    def __init__(self, disk: Disk | None) -> None:
+        self._disk = disk
+
+    async def write_run(self, settings: Settings, manifest_sha256: str | None, started_at: float) -> None:
+        """Say how this run was set, without key or address. Raises StorageError."""
+        document = {
+            "sumeasync": version("sumeasync"),
+            "started_at": started_at,
+            "manifest_sha256": manifest_sha256,
+            "settings": settings,
+        }
+        await self._write(RUN, document)
+
+    async def write_report(self, report: Report) -> None:
+        """Say what the run came to. Raises StorageError."""
+        await self._write(REPORT, report)
+
+    async def _write(self, path: str, document: Any) -> None:
+        if self._disk is None:
+            return
+        text = msgspec.json.format(msgspec.json.encode(document), indent=2)
+        await self._disk.remove(f"{path}.new")
+        file = await self._disk.create(f"{path}.new")
+        try:
+            await file.commit(text + b"\n")
+        finally:
+            await file.close()
+        await self._disk.rename(f"{path}.new", path, replace=True)

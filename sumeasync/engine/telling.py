@@ -1,0 +1,46 @@
+"""What the log says of a run: one event for each thing that happened, named by it."""
+
+from __future__ import annotations
+
+from sumeasync.core.events import Accepted, Event, Faulted, Transition
+from sumeasync.core.job import Job, Step
+from sumeasync.logs import get_logger
+from sumeasync.models import Outcome
+
+__all__ = ["log", "tell_outcome", "tell_step"]
+
+log = get_logger()
+
+
+def tell_step(job: Job, was: Step, event: Event, transition: Transition) -> None:
+    """Log what a step came to."""
+    key, name = job.spec.key, was.name.lower()
+    if isinstance(event, Faulted):
+        last = transition.outcome is not None or transition.stop is not None
+        log.info(
+            f"{name}.failed" if last else f"{name}.retry",
+            key=key,
+            job_id=job.id,
+            attempt=job.faults,
+            retry_seconds=None if last else round(transition.delay, 3),
+            error=event.error,
+        )
+    elif isinstance(event, Accepted):
+        for job_id in event.job_ids:
+            log.info("job.created", key=key, job_id=job_id, type=job.spec.type, adopted=event.adopted)
+    else:
+        log.debug(f"{name}.done", key=key, job_id=job.id, type=job.type, polls=job.polls)
+
+
+def tell_outcome(outcome: Outcome) -> None:
+    """Log how a job ended."""
+    error = outcome.error
+    log.info(
+        f"job.{outcome.status}",
+        key=outcome.key,
+        job_id=outcome.job_id,
+        type=outcome.type,
+        polls=outcome.polls,
+        files=len(outcome.files),
+        **({"code": error.code, "error": error.message, "request_id": error.request_id} if error else {}),
+    )
