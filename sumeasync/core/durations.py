@@ -47,6 +47,7 @@ _END = _EDGES[-1]
 _WEIGHT_GROWTH = 2.0 ** (1.0 / HALF_LIFE_JOBS)  # newer jobs weigh more, instead of older ones being scaled down
 _MAX_WEIGHT = 1e6
 _MAX_STALE_JOBS = 16
+_LEAST_SECONDS = 1e-9
 _CHECKED_DECAY = 0.9
 _CHECKED_JOBS = 5
 _DISTRUST = 2.0
@@ -84,7 +85,7 @@ class Model:
     def integral(self, t: float) -> float:
         """S(t), the integral of R from 0 to `t`: the mean time a job has run by age `t`."""
         if not 0.0 < t < _END:
-            return min(t, 0.0) if t <= 0.0 else self._integral[BINS] + self._survival[BINS] * (t - _END)
+            return t if t <= 0.0 else self._integral[BINS] + self._survival[BINS] * (t - _END)
         index = bisect_right(_EDGES, t) - 1
         since = t - _EDGES[index]
         return self._integral[index] + since * (self._survival[index] - 0.5 * self._density[index] * since)
@@ -116,8 +117,8 @@ class Model:
         Infinite when it never does. With A multiplied by R(a) the sought age solves b·R(a) - S(b) = const, whose left
         side rises from b = a on: search the edges above, then solve the quadratic within the bin.
         """
-        if threshold <= 0.0 or a >= _END:
-            return 0.0 if threshold <= 0.0 else math.inf
+        if threshold < _LEAST_SECONDS or a >= _END:
+            return 0.0 if threshold < _LEAST_SECONDS else math.inf
         a, alive, integral = max(a, 0.0), self.survival(a), self._integral
         target = (threshold + a) * alive - self.integral(a)
         above = bisect_right(_EDGES, a)
@@ -130,7 +131,8 @@ class Model:
         else:
             start = _EDGES[index]
         density = self._density[index] if index < BINS else 0.0
-        return start - a + 2.0 * rest / (slope + math.sqrt(slope * slope + 2.0 * density * rest))
+        root = slope + math.sqrt(slope * slope + 2.0 * density * rest)
+        return start - a + 2.0 * rest / root if root > 0.0 else math.inf
 
     def optimal_interval(self, t: float, cost_ratio: float) -> float:
         """d*(t) = sqrt(2·c1 / (c2·h(t))): the best gap at age `t` (Keller 1974; Barlow, Hunter, Proschan 1963).
@@ -195,6 +197,7 @@ class Model:
         for share in reversed(shares[:BINS]):
             survival.append(survival[-1] + share)
         survival.reverse()
+        survival[0] = 1.0  # but for rounding
         self._survival, self._integral = survival, [0.0]
         self._density = [share / width for share, width in zip(shares, _WIDTHS, strict=False)]
         self._root, run = 0.0, 0.0

@@ -104,7 +104,8 @@ class Lifecycle:
         self, spec: Spec, job_id: str, now: float, created_at: float | None, *, adopted: bool
     ) -> tuple[Job, float]:
         job = Job(spec, Step.POLL, job_id, born=now, type=spec.type, created_at=created_at)
-        return job, first_delay(policy_for(self.policies, spec.type), self._rng, adopted=adopted)
+        policy = policy_for(self.policies, spec.type)
+        return job, min(first_delay(policy, self._rng, adopted=adopted), self._time_left(job, policy, now))
 
     def _accepted(self, job: Job, ids: tuple[str, ...], now: float, wall: float, adopted: bool) -> Transition:
         if not ids:

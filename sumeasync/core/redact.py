@@ -33,6 +33,7 @@ _BUDGET = MAX_LINE - 400
 _MAX_MESSAGE = 64_000
 _FIRST = ("timestamp", "level", "logger", "event", "key", "job_id", "type", "status", "code", "error", "request_id")
 _EXCEPTION = frozenset({"exc_info", "exception", "stack_info", "stack", "exc_text"})
+_SPECIAL = _EXCEPTION | {"event"}
 _PRIVATE = frozenset({"positional_args", "_record", "_from_structlog", "_name", "_logger"})
 _WIDE = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\d{3}|\*)")
 
@@ -50,12 +51,13 @@ def event(given: Mapping[str, object]) -> dict[str, JSON]:
     in `omitted`.
     """
     result: dict[str, JSON] = {}
+    room = fields.Room()
     budget, omitted = _BUDGET, max(0, len(given) - fields.MAX_FIELDS)
     for name, item in _ordered(given):
         if name in _PRIVATE:
             continue
         known = fields.plan(name)
-        shown = _special(name, item, given) if name in _EXCEPTION or name == "event" else fields.shown(known, item)
+        shown = _special(name, item, given) if name in _SPECIAL else fields.shown(known, item, room)
         if name in _EXCEPTION and shown is None:
             continue
         budget -= _cost(shown) + len(known.name) + 8
@@ -107,7 +109,7 @@ def _exception(item: object) -> JSON:
 
 def _event(item: object, args: object) -> JSON:
     if not issubclass(type(item), str):
-        return fields.shown(fields.plan("event"), item)
+        return fields.value("event", item)
     said = texts.exact(item)  # type: ignore[arg-type]  # narrowed by its class
     if args:
         said = _interpolated(said, args)

@@ -60,6 +60,8 @@ def rate_limit(headers: Mapping[str, str], wall_now: float) -> LimitView | None:
     reset=12`` or ``"default";r=3;t=12``. A reset given as a moment (epoch seconds or milliseconds) or as a date is
     turned into seconds from `wall_now`; it is held within 0 and one day.
     """
+    if not any("ratelimit" in name for name in headers):
+        return None  # the usual case, and this is asked for every answer
     found = dict[str, float]()
     for name in ("ratelimit", "ratelimit-policy"):  # of several policies the first one named counts
         for key, number in _PARAMETER.findall(headers.get(name, "")):

@@ -88,7 +88,7 @@ class Engine:
             self._run.drain()
             with anyio.CancelScope(shield=True):
                 await self._run.wait_ended()
-        await self._stack.__aexit__(exc_type, exc, traceback)
+        await self._stack.aclose()  # knows of no exception: a task group would wrap the caller's in a group
 
     def run(self, specs: Specs, *, total: int | None = None, manifest_sha256: str | None = None) -> Run:
         """Start on `specs`, a sync or async iterable of `Spec`s or mappings of any length, read with backpressure.

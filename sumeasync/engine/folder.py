@@ -15,6 +15,7 @@ __all__ = ["Folder"]
 
 RUN = "run.json"
 REPORT = "report.json"
+VERSION = version("sumeasync")  # reads files, so not while a loop runs
 
 
 class Folder:
@@ -26,7 +27,7 @@ class Folder:
     async def write_run(self, settings: Settings, manifest_sha256: str | None, started_at: float) -> None:
         """Say how this run was set, without key or address. Raises StorageError."""
         document = {
-            "sumeasync": version("sumeasync"),
+            "sumeasync": VERSION,
             "started_at": started_at,
             "manifest_sha256": manifest_sha256,
             "settings": settings,

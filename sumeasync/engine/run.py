@@ -184,17 +184,34 @@ class Run:
             self._kit.claimed.add(job.id)
 
     async def _dispatch(self) -> None:
-        scheduler = self._kit.scheduler
-        while not self.draining and not (self._intake_done and self._active == 0):
-            while len(self._unread) < self._kit.settings.max_unread:
-                job = scheduler.take(self._now())
-                if job is None:
-                    break
-                group = self._creates if job.step is Step.CREATE else self._reads
-                group.start_soon(self._perform, job)
-            if self.draining or (self._intake_done and self._active == 0):
-                break
-            await self._alarm.wait(scheduler.wait())
+        while not self._is_over():
+            while (job := self._take()) is not None:
+                self._start(job)
+            if not self._is_over():
+                await self._alarm.wait(self._kit.scheduler.wait())
+
+    def _is_over(self) -> bool:
+        return self.draining or (self._intake_done and self._active == 0)
+
+    def _take(self) -> Job | None:
+        if self.draining or len(self._unread) >= self._kit.settings.max_unread:
+            return None
+        return self._kit.scheduler.take(self._now())
+
+    def _start(self, job: Job) -> None:
+        group = self._creates if job.step is Step.CREATE else self._reads
+        group.start_soon(self._keep_going, job)
+
+    async def _keep_going(self, job: Job | None) -> None:
+        """Perform one step after the other while something is due: a task each would cost as much as the request."""
+        while job is not None:
+            creating = job.step is Step.CREATE
+            await self._perform(job)
+            job = self._take()
+            if job is not None and creating is not (job.step is Step.CREATE):
+                self._start(job)
+                job = None
+        self._alarm.ring()
 
     async def _perform(self, job: Job) -> None:
         was, type = job.step, job.type
@@ -213,7 +230,6 @@ class Run:
             self._fail(error)
         finally:
             self._kit.scheduler.release(LANES[was])
-            self._alarm.ring()
 
     def _apply(self, job: Job, was: Step, type: str, transition: Transition, now: float) -> None:
         self.statistics.moved(job, was, type)

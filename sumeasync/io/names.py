@@ -58,7 +58,7 @@ def is_plain(text: str, *, dots: bool) -> bool:
 
 def clean(text: str, *, dots: bool) -> str:
     """Keep letters, digits, accents and ``-_.``; put a dash for each run of anything else; cut to length."""
-    kept = "".join(char if is_kept(char, dots=dots) else "-" for char in unicodedata.normalize("NFC", text))
+    kept = "".join(char if is_kept(char, dots=dots) else "-" for char in text)
     kept = unicodedata.normalize("NFC", re.sub("-+", "-", kept)).lstrip("-.")
     short = kept.encode()[:MAX_SLUG_BYTES].decode("utf-8", "ignore").rstrip("-.")
     return f"_{short}" if not short or is_reserved(short) or unicodedata.category(short[0])[0] == "M" else short

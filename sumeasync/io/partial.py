@@ -202,7 +202,11 @@ class Partial:
 
     async def close(self) -> None:
         """Close both files, whatever is held back being lost; harmless when closed."""
-        for file in (self.file, self.marks):
+        file, marks = self.file, self.marks
+        self.file = self.marks = None
+        try:
             if file is not None:
                 await file.close()
-        self.file = self.marks = None
+        finally:
+            if marks is not None:
+                await marks.close()

@@ -84,11 +84,12 @@ class Truncate(msgspec.Struct, frozen=True, tag="truncate", tag_field="kind", fo
 
 
 class Body(msgspec.Struct, frozen=True, tag="body", tag_field="kind", forbid_unknown_fields=True):
-    """Answer with this text: invalid JSON, a captive portal's page, nothing."""
+    """Answer with this text: invalid JSON, a captive portal's page, nothing; with headers, a false encoding."""
 
     text: str = ""
     status: int = 200
     content_type: str = "application/json"
+    headers: dict[str, str] = {}
     act: bool = False
 
 

@@ -77,7 +77,6 @@ def create(world: World, call: Call, now: float, kind: str) -> Reply:
     """POST to a route of `kind`: reserve credits, start one job or several."""
     body = call.json()
     booked = body_hash(call.path, body)
-    world.ledger.received[booked] += 1
     jobs = world.create(kind, CHECKS[kind](body), now)
     world.ledger.accept(call.path, booked, jobs)
     return Reply(status=world.settings.create_status, document=create_answer(kind, jobs, world.settings))
@@ -87,7 +86,6 @@ def finalize(world: World, call: Call, now: float, _: str) -> Reply:
     """POST /assets: start the ingest of an upload that has arrived."""
     body = call.json()
     booked = body_hash(call.path, body)
-    world.ledger.received[booked] += 1
     upload = world.uploads.stored(body.get("object_key"))
     jobs = world.create("asset_ingest", (upload.object_key,), now)
     asset = world.uploads.add_asset(str(body.get("title", "")), upload, jobs[0])

@@ -12,6 +12,7 @@ from sumeasync.models import JSON
 from sumeasync.simulator import faults
 from sumeasync.simulator.calls import Call, Reply, envelope
 from sumeasync.simulator.jobs import ACTIVE
+from sumeasync.simulator.ledger import body_hash
 from sumeasync.simulator.routes import Route, find_api_route, find_storage_route
 from sumeasync.simulator.storage import storage_error
 from sumeasync.simulator.world import World
@@ -77,6 +78,8 @@ class Service:
         self.world.ledger.requests[route.name] += 1
         if route.operation in ("poll", "result"):
             self.world.ledger.job_requests[argument] += 1
+        elif route.operation in ("create", "finalize"):
+            self._note_body(call)
         fault = self.world.faults.pick(self._occasion(route, argument, now))
         if fault is not None and not getattr(fault, "act", True):
             reply = Reply()
@@ -93,6 +96,12 @@ class Service:
             else 0
         )
         return Exchange(reply, fault, delay)
+
+    def _note_body(self, call: Call) -> None:
+        try:
+            self.world.ledger.received[body_hash(call.path, call.json())] += 1
+        except ApiError:
+            return  # the route itself will refuse it
 
     def _run(self, route: Route, argument: str, call: Call, now: float, fault: faults.Action | None) -> Reply:
         if isinstance(fault, faults.Etag):
@@ -138,8 +147,9 @@ class Service:
         match fault:
             case faults.Status():
                 return self._scripted(fault)
-            case faults.Body(text=text, status=status, content_type=content_type):
-                return Reply(status=status, headers={"Content-Type": content_type}, body=text.encode())
+            case faults.Body():
+                headers = {"Content-Type": fault.content_type} | fault.headers
+                return Reply(status=fault.status, headers=headers, body=fault.text.encode())
             case faults.GzipBomb(size=size):
                 headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
                 return Reply(headers=headers, body=_bomb(size))

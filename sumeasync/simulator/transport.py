@@ -23,6 +23,13 @@ async def send(request: web.Request, exchange: Exchange) -> web.StreamResponse:
     """Send the answer and return what the server is to finish; after a cut there is nothing to finish."""
     if exchange.delay_seconds:
         await asyncio.sleep(exchange.delay_seconds)
+    try:
+        return await _play(request, exchange)
+    except ConnectionError:  # the client left in the middle of a stream
+        return web.Response()
+
+
+async def _play(request: web.Request, exchange: Exchange) -> web.StreamResponse:
     reply = exchange.reply
     match exchange.fault:
         case faults.Reset():

@@ -79,6 +79,7 @@ HOSTILE: tuple[tuple[str, str, str], ...] = (
     ("objects", 'cut {"prompt": "a red fox', "fox"),
     ("objects", 'body=b\'{"prompt": "a red fox"}\'', "fox"),
     ("objects", '{"error": {"code": "x", "message": "see ' + SIGNED + '"}}', "clip"),
+    ("objects", json.dumps({"code": "x", "message": 'got {"prompt": "a red fox"}'}), "fox"),
     ("objects", '[{"prompt": "a red fox"}, {"prompt": "a red fox"}]', "fox"),
     ("objects", '{"a": {"b": {"c": "a red fox"}}} and {"d": "fox"}', "fox"),
     ("markup", "<ApiKey>swordfish</ApiKey>", "swordfish"),

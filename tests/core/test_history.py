@@ -162,6 +162,47 @@ def test_the_unknown_spec() -> None:
     assert facts([CREATED]).job("other") is None
 
 
+@pytest.mark.parametrize(
+    ("records", "job_id", "delivered"),
+    [
+        ([], None, False),
+        ([], "j1", False),
+        ([CREATED], "j1", False),
+        ([CREATED, done("j1")], "j1", True),
+        ([CREATED, done("j1")], "j2", False),
+        ([CREATED, done("j1")], "other", False),
+        ([CREATED, done("j1")], None, False),
+        ([INTENT, REJECTED, done(None, "rejected")], None, True),
+        ([INTENT, REJECTED, done(None, "rejected")], "j1", False),
+    ],
+)
+def test_an_outcome_is_delivered_or_not(records: list[Record], job_id: str | None, delivered: bool) -> None:
+    """Each job is asked after by itself, and a spec that never became one by None."""
+    assert fold(*records).is_delivered("k", job_id) is delivered
+
+
+def test_all_specs_in_order() -> None:
+    """Every spec is walked, done or not, in the order the journal first heard of it."""
+    other = msgspec.structs.replace(INTENT, key="a")
+    history = fold(INTENT, other, CREATED, done("j1"), done("j2"))
+    assert [spec.key for spec in history.all()] == ["k", "a"]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [INTENT],
+        [INTENT, REJECTED, done(None, "rejected")],
+        [INTENT, UNKNOWN],
+        [CREATED, ENDED, SAVED],
+        [Created("k", ("j1",), 1.0), done("j1")],
+    ],
+)
+def test_a_snapshot_repeats_only_what_counts(records: list[Record]) -> None:
+    """Where nothing is void the snapshot tells as many facts as the journal did."""
+    assert len(list(fold(*records).snapshot_records())) == len(records)
+
+
 def test_it_shows_its_size() -> None:
     """The history says how many specs it holds, from how many records."""
     history = fold(INTENT, CREATED)

@@ -139,6 +139,8 @@ HIDDEN = [
     ("headers", {"authorization": "Bearer c4nary"}),
     ("headers", [("x-api-key", "c4nary")]),
     ("headers", ((b"authorization", b"c4nary"),)),
+    ("message", ("x-api-key", "c4nary")),
+    ("keys", ["Cookie", "c4nary"]),
     ("required_headers", {"x-amz-meta": "c4nary"}),
     ("url", LINK),
     ("message", f"see {LINK}"),
@@ -218,6 +220,8 @@ def test_secrets_never_pass(name, value):
         ("payload", {"a": 1}, "<redacted dict 1>"),
         ("user_id", 4711, "<redacted number>"),
         ("pin", 1234, "<redacted number>"),
+        ("id", 4711, "<redacted number>"),
+        ("thing", type(KEY, (), {})(), "<redacted object object>"),
         ("number", 49301234567, "<redacted number 36 bits>"),
         ("thing", object(), "<redacted object object>"),
         ("where", pathlib.Path("a"), "<redacted text 1>"),
@@ -237,7 +241,19 @@ def test_what_is_left_out_is_named_by_kind_and_size(name, value, shown):
     assert redact.value(name, value) == shown
 
 
+def bush(width: int, depth: int) -> object:
+    """Lists of lists of texts: many leaves."""
+    return [bush(width, depth - 1) if depth else "a b@c " * 300] * width
+
+
+def hedge(depth: int) -> dict:
+    """Dicts of dicts under names that are opened."""
+    return {name: hedge(depth - 1) if depth else "a b@c " * 300 for name in ("job", "error", "spec", "file", "limits")}
+
+
 TORTURE = [
+    bush(20, 4),
+    hedge(4),
     Hostile(),
     [Hostile()],
     {"job": Hostile()},
@@ -327,6 +343,36 @@ def test_an_endless_chain_ends():
         last = last.__cause__
     last.__cause__ = first
     assert len(json.dumps(redact.error(first))) < 2000
+
+
+def test_a_circle_of_errors_is_shown_once():
+    """Two errors that name each other as cause appear once each."""
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert redact.error_line(first) == "ValueError: first | caused by ValueError: second"
+
+
+def test_what_the_author_hid_stays_hidden():
+    """A context is shown, unless `raise … from None` suppressed it."""
+    error = ValueError("outer")
+    error.__context__ = KeyError("inner")
+    assert redact.error_line(error) == "ValueError: outer | while handling KeyError: inner"
+    error.__suppress_context__ = True
+    assert redact.error_line(error) == "ValueError: outer"
+
+
+def test_places_are_scrubbed_too():
+    """A file may have a telling name; a folder is never shown."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(compile("1 / 0", f"/home/c4nary/{KEY}.py", "exec"))
+    assert "c4nary" not in redact.error_line(caught.value)
+
+
+def test_only_so_much_text_is_read():
+    """Of many long texts the first are shown and the others named."""
+    shown = redact.value("notes", ["x " * 900] * 20)
+    assert shown[0].startswith("x x")
+    assert shown[-1] == "<redacted text 1 kB>"
 
 
 def test_groups_cannot_grow_the_output():

@@ -411,6 +411,11 @@ def test_a_link_says_where_it_stands_and_what_it_is() -> None:
     assert SO.media(payload) == (Link("/a~1b~0/0/url", U, "video/mp4"), Link("/a~1b~0/1/url", U + "2"))
 
 
+def test_a_link_given_twice_stands_where_it_came_first() -> None:
+    """The pointer is stable, whatever repeats the link later."""
+    assert SO.media({"a_url": U, "b_url": U}) == (Link("/a_url", U),)
+
+
 def test_media_are_bounded_in_depth_and_number() -> None:
     """A hostile payload costs a bounded number of links and no recursion."""
     deep: Any = {"url": U}

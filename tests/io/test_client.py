@@ -73,8 +73,10 @@ async def test_a_request_is_sent_as_spelled() -> None:
         return web.json_response({})
 
     async with serving(handler) as client:
-        await client.send(Request("POST", "/jobs/a%2F..%2Fb%3F", query=(("c", "a&b=ü"), ("d", "1")), body={"p": "é"}))
-    assert seen == ["POST", "/v1/jobs/a%2F..%2Fb%3F?c=a%26b%3D%C3%BC&d=1", '{"p":"é"}'.encode(), "application/json"]
+        await client.send(
+            Request("POST", "/jobs/a%2F..%2Fb%3F%27", query=(("c", "a&b=ü"), ("d", "1")), body={"p": "é"})
+        )
+    assert seen == ["POST", "/v1/jobs/a%2F..%2Fb%3F%27?c=a%26b%3D%C3%BC&d=1", '{"p":"é"}'.encode(), "application/json"]
 
 
 async def test_the_key_travels_in_one_header_only() -> None:
@@ -220,8 +222,8 @@ async def test_compression_nobody_asked_for_is_undone(encoding: str) -> None:
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [
-        (gzip.compress(b" " * 100_000_000), "gzip"),
-        (gzip.compress(b" " * 100_001), "gzip"),
+        (gzip.compress(b"{}" + b" " * 100_000_000), "gzip"),
+        (gzip.compress(b"{}" + b" " * 99_999), "gzip"),
         (gzip.compress(b"{}")[:-4], "gzip"),
         (gzip.compress(b"{}") * 2, "gzip"),
         (b"{}", "gzip"),

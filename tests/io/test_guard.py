@@ -255,7 +255,10 @@ async def test_odd_numbers_lead_nowhere(host: str) -> None:
         await fetch(PUBLIC, f"https://{host}:9/x")
 
 
-@pytest.mark.parametrize("addresses", [("10.0.0.1",), ("127.0.0.1", "192.168.0.1"), ("fe80::1", "127.0.0.1", "::1")])
+@pytest.mark.parametrize(
+    "addresses",
+    [("10.0.0.1",), ("127.0.0.1", "192.168.0.1"), ("fe80::1", "127.0.0.1"), ("fe80::1", "127.0.0.1", "::1")],
+)
 async def test_resolved_addresses_are_checked(addresses: tuple[str, ...]) -> None:
     """A name that resolves to refused addresses only, of one or both families, is refused, not retried."""
     with pytest.raises(RefusedError, match=r"^rebound.example: its address is refused"):
@@ -275,6 +278,19 @@ async def test_cut_body() -> None:
     async with loopback(lambda _: cut) as port:
         with pytest.raises(TransportError, match=r"^127.0.0.1: ClientPayloadError$"):
             await fetch(LOCAL, f"http://127.0.0.1:{port}/")
+
+
+async def test_no_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy named in the environment would dial unchecked addresses; it is not used."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with loopback(lambda _: web.Response(text="whole")) as port:
+        assert await fetch(LOCAL, f"http://127.0.0.1:{port}/") == "whole"
+
+
+async def test_nothing_is_decompressed() -> None:
+    """A body is handed on as it came, whatever it says of itself."""
+    async with loopback(lambda _: web.Response(text="raw", headers={"Content-Encoding": "gzip"})) as port:
+        assert await fetch(LOCAL, f"http://127.0.0.1:{port}/") == "raw"
 
 
 async def test_redirect_to_private_address_is_refused() -> None:
@@ -321,6 +337,12 @@ async def test_redirects_are_followed() -> None:
     hops = {"/0": "1", "/1": "/2", "/2": "//b.test/3", "/3": "https://a.test/4?q=%7e", "/4": "/5"}
     assert len(hops) == MAX_REDIRECTS
     assert await redirected(hops) == "https://a.test/5"
+
+
+async def test_six_redirects_are_too_many() -> None:
+    """One hop more than five is refused."""
+    with pytest.raises(RefusedError, match="more than 5 redirects"):
+        await redirected({f"/{hop}": f"/{hop + 1}" for hop in range(6)})
 
 
 @pytest.mark.parametrize(
@@ -388,6 +410,7 @@ def test_foreign_errors_become_ours(theirs: Exception, ours: type[SumeError]) ->
         raise theirs
     assert type(caught.value) is ours
     assert str(caught.value) == f"h: {type(theirs).__name__}"
+    assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
 

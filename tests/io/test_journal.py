@@ -169,7 +169,9 @@ TAILS = {
     "ones": b"\xff" * 512,
     "random": random.Random(5).randbytes(700),
     "lines": b"\n\n\n",
-    "an older, longer journal": journal_bytes(some_records(90, "old"), "fedcba9876543210")[len(DATA) // 2 :],
+    "an older, longer journal": journal_bytes(some_records(2 * len(RECORDS), "old"), "fedcba9876543210")[
+        len(DATA) // 2 :
+    ],
     "the same records, another run": journal_bytes(RECORDS, "fedcba9876543210")[HEADER_BYTES:],
     "half a line": LINES[5][:40],
     "a long line": b"x" * (2 * LINE_LIMIT + 5),

@@ -224,6 +224,7 @@ async def test_complete_already(rig: Rig) -> None:
     odd = PNG[:-1]
     await rig.fails(TransportError, answer(odd, pause=1, **TAG))
     media = await rig.save(answer(status=416, length=0, Content_Range=f"bytes */{len(odd)}", **TAG))
+    assert rig.allowance.bytes == len(odd)
     assert media == Media(FINAL, len(odd), hashlib.sha256(odd).hexdigest(), "image/png", "length")
 
 
@@ -253,10 +254,13 @@ async def test_bytes_after_the_mark_are_cut(rig: Rig) -> None:
 
 
 async def test_cancelled_part_stays(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled in mid-stream, it leaves what was marked, and the next call goes on from there."""
+    """Cancelled in mid-stream, it closes its files and leaves what was marked; the next call goes on from there."""
     monkeypatch.setattr(partial, "MARK_BYTES", 1000)
+    closed: list[str] = []
+    rig.disk.on_operation = lambda operation, path: closed.append(path) if operation == "close" else None
     with anyio.move_on_after(15):
         await rig.save(whole(pause=10, **TAG))
+    assert closed == [PART, MARKS]
     assert rig.disk.content(PART) == PNG[:2000]
     assert (await rig.save(rest(2000))).sha256 == SHA
 
@@ -356,6 +360,12 @@ async def test_encoded_body_is_refused(rig: Rig, encoding: str) -> None:
     """A compressed body is neither decompressed nor saved."""
     await rig.fails(RefusedError, whole(Content_Encoding=encoding))
     assert rig.disk.paths() == []
+
+
+async def test_encoded_rest_is_refused(rig: Rig) -> None:
+    """Nor is a compressed rest appended."""
+    await rig.interrupted(1000)
+    await rig.fails(RefusedError, rest(1000, Content_Encoding="gzip"))
 
 
 @pytest.mark.parametrize(

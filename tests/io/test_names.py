@@ -93,7 +93,14 @@ def test_job_ids_are_stricter(job_id: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("A/b", "a_b"), ("caf\u00e9", "cafe\u0301"), ("Hero", "hero"), ("a" * 101, "a" * 102), ("straße", "strasse")],
+    [
+        ("A/b", "a_b"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("Hero", "hero"),
+        ("a" * 101, "a" * 102),
+        ("straße", "strasse"),
+        ("a\ud800", "a?"),
+    ],
 )
 def test_lookalikes_differ(one: str, other: str) -> None:
     """Keys that a file system could take for one another have different folders."""

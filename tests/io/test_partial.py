@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,7 +88,8 @@ async def test_marks_are_bounded() -> None:
     """A file of marks larger than any we write is not read."""
     disk = MemoryDisk()
     disk.put("a.part", b"x")
-    disk.put("a.part.json", b"\n" * (partial.MAX_MARKS_BYTES + 1))
+    mark = Mark('"v1"', None, 1, hashlib.sha256(b"x").hexdigest())
+    disk.put("a.part.json", b" " * partial.MAX_MARKS_BYTES + b"\n" + msgspec.json.encode(mark))
     part = Partial(disk, "a")
     await part.load()
     assert part.mark is None
@@ -116,7 +121,47 @@ async def test_goes_on_after_load() -> None:
     await part.write(b"abc")
     assert await part.finish("bin") == "a.bin"
     assert disk.paths() == ["a.bin"]
-    assert disk.content("a.bin") == b"0123456789abc"
+    assert disk.crash().content("a.bin") == b"0123456789abc"
+
+
+async def test_opening_marks_what_is_there() -> None:
+    """Opened again and interrupted at once, a part has lost nothing."""
+    disk = MemoryDisk()
+    await begun(disk)
+    part = await loaded(disk)
+    await part.open('"v1"', 20)
+    await part.close()
+    assert (await loaded(disk)).size == 10
+
+
+async def test_last_mark_counts() -> None:
+    """Of several marks the last whole one counts; what came after it is cut off."""
+    disk = MemoryDisk()
+    part = Partial(disk, "a")
+    await part.open('"v1"', None)
+    for piece in (b"one", b"two"):
+        await part.write(piece)
+        await part.note()
+    await part.write(b"three")
+    await part.flush()
+    await part.close()
+    disk.put("a.part.json", disk.content("a.part.json") + b'{"etag":"')
+    assert (await loaded(disk)).size == 6
+    assert disk.content("a.part") == b"onetwo"
+
+
+async def test_both_files_are_closed() -> None:
+    """One file that cannot be closed does not keep the other open."""
+    disk = MemoryDisk()
+    part = Partial(disk, "a")
+    await part.open('"v1"', None)
+    closed: list[str] = []
+    disk.on_operation = lambda operation, path: closed.append(path)
+    disk.fail("close", errno.EIO)
+    with pytest.raises(StorageError):
+        await part.close()
+    await part.close()
+    assert closed == ["a.part", "a.part.json"]
 
 
 async def test_finish_what_is_complete() -> None:
@@ -135,6 +180,8 @@ async def test_finish_what_is_complete() -> None:
         ("a.part.json", b"{}\n"),
         ("a.part.json", b"\xff"),
         ("a.part.json", b""),
+        ("a.part.json", msgspec.json.encode(Mark('"v1"', None, 0, hashlib.sha256().hexdigest()))),
+        ("a.part.json", msgspec.json.encode(Mark('"v1"', None, -1, hashlib.sha256().hexdigest()))),
     ],
 )
 async def test_doubtful_parts_start_over(path: str, content: bytes) -> None:

@@ -35,6 +35,7 @@ def test_accepted(kind: str, body: dict[str, Any], jobs: int) -> None:
         ("image_generation", {"prompt": "a", "aspect_ratio": "16:9"}),
         ("image_generation", {"prompt": "a", "reference_image_urls": ["http://x.test/a.png"]}),
         ("image_generation", {"prompt": "a", "reference_image_urls": "https://x.test/a.png"}),
+        ("video_generation", {"prompt": "a", "duration": 3}),
         ("video_generation", {"prompt": "a", "duration": 16}),
         ("video_generation", {"prompt": "a", "duration": 4.5}),
         ("video_generation", {"prompt": "a", "resolution": "8k"}),

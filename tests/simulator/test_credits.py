@@ -48,4 +48,4 @@ def test_short_balance_is_refused_until_a_refund() -> None:
     with pytest.raises(CreditsError) as caught:
         credits.require(3, 4)
     assert (caught.value.status, caught.value.code) == (402, "insufficient_credits")
-    credits.require(3, 5)
+    credits.require(10, 5)

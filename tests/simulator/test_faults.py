@@ -67,6 +67,8 @@ def test_first_rule_decides_and_all_count() -> None:
     """The first due rule wins; the others still count the request."""
     faults = Faults([Rule(do=Reset(), nth=1), Rule(do=Status(503), nth=2)], Random(1))
     assert [faults.pick(POLL) for _ in range(3)] == [Reset(), Status(503), None]
+    both = Faults([Rule(do=Reset()), Rule(do=Status(503))], Random(1))
+    assert (both.pick(POLL), both.fired) == (Reset(), [1, 0])
 
 
 def test_probability_is_kept() -> None:

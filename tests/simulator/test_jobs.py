@@ -51,6 +51,11 @@ def test_fates_have_their_rates() -> None:
     assert shares == pytest.approx({"failed": 0.1, "expired": 0.2, "canceled": 0.3, "completed": 0.4}, abs=0.03)
 
 
+def test_repr_tells_the_story() -> None:
+    """A job prints as its id, type, times and fate."""
+    assert repr(Job(0, "job_1", "x", (0, 5, 9), "failed")) == "<Job job_1 x 0.000 5.000 9.000 failed>"
+
+
 def test_ids_are_unique() -> None:
     """Ids do not repeat and say what they are."""
     ids = {job_id(seq, 12345) for seq in range(10_000)}

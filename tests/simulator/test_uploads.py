@@ -59,6 +59,13 @@ def test_store_refuses(change: dict[str, str], size: int, status: int) -> None:
     assert upload.sha256 is None
 
 
+def test_store_refuses_an_unknown_key() -> None:
+    """An object nobody announced is refused."""
+    with pytest.raises(ApiError) as caught:
+        Uploads(Signer("s")).store("uploads/x", {}, 5, "hash")
+    assert caught.value.status == 403
+
+
 def test_store_refuses_a_missing_header() -> None:
     """Leaving a required header out is refused."""
     uploads, upload = expected()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumeasync.errors import CreditsError, NotFoundError
-from sumeasync.simulator import Duration, Limits, Rule, StatusWords, TypeSettings, World, WorldSettings
+from sumeasync.simulator import Duration, Rule, StatusWords, TypeSettings, World, WorldSettings
 from sumeasync.simulator.faults import Reset
 from sumeasync.simulator.jobs import Job
 
@@ -58,7 +58,7 @@ def test_status_never_goes_back(seed: int, looks: list[float]) -> None:
 @given(st.lists(st.tuples(KINDS, st.floats(0, 30), st.integers(1, 3)), max_size=30), st.integers(0, 200))
 def test_credits_add_up(steps: list[tuple[str, float, int]], total: int) -> None:
     """Remaining, reserved and captured always add up; a create that was refused started nothing."""
-    types = {kind: MIXED for kind in ("image_generation", "video_generation")}
+    types = dict.fromkeys(("image_generation", "video_generation"), MIXED)
     world, now = World(WorldSettings(types=types, credits=total)), 0.0
     for kind, pause, count in steps:
         now += pause
@@ -90,14 +90,10 @@ def test_one_job_for_each_avatar() -> None:
 
 
 def test_foreign_jobs_come_on_schedule() -> None:
-    """Somebody else's jobs appear at their times, whenever one looks, and cost the same balance."""
+    """Somebody else's jobs appear at their times, whenever one looks, as long as the common balance lasts."""
     world = World(WorldSettings(foreign_every_seconds=10, credits=5))
     world.advance(45)
-    assert [(job.created_at, job.origin) for job in world.jobs] == [
-        (10.0, "foreign"),
-        (20.0, "foreign"),
-        (40.0, "foreign"),
-    ]
+    assert [(job.created_at, job.origin) for job in world.jobs] == [(10, "foreign"), (20, "foreign")]
 
 
 def test_time_never_goes_back() -> None:
@@ -150,9 +146,19 @@ def test_list_may_lag() -> None:
     world = World(WorldSettings(list_lag_seconds=5))
     jobs = creates(world, 8)
     assert world.page(7, limit=9)[0] == jobs[2::-1]
+    assert world.page(7, limit=9, status="queued")[0][0] is jobs[2]
+    end = jobs[0].ended_at
+    assert jobs[0] not in world.page(end + 4.9, limit=9, status="completed")[0]
+
+
+def test_repr_shows_how_far_it_is() -> None:
+    """A world prints its seed, time and size."""
+    world = World(seed=4)
+    world.preload(2)
+    assert repr(world) == "<World seed=4 now=0.000 jobs=2 faults=0>"
 
 
 def test_request_ids_differ() -> None:
     """Every request id is new."""
-    world = World(WorldSettings(limits=Limits()))
+    world = World()
     assert world.request_id() != world.request_id()

@@ -137,8 +137,4 @@ def _frames(traceback: TracebackType | None) -> list[str]:
         traceback = traceback.tb_next
     if len(places) > _FRAMES:
         places = [*places[:4], "…", *places[4 - _FRAMES :]]
-    return [_place(place) for place in places]
-
-
-def _place(place: str) -> str:
-    return text(place, 200) if is_clean(place) else mark("path")
+    return [text(place, 200) for place in places]

@@ -20,15 +20,16 @@ from typing import NamedTuple
 
 from sumeasync.core.redaction.errors import one_line, type_name
 from sumeasync.core.redaction.links import host_of, local_path
-from sumeasync.core.redaction.marks import escape, mark, size
-from sumeasync.core.redaction.names import canonical, numeric_is_safe
+from sumeasync.core.redaction.marks import mark, size
+from sumeasync.core.redaction.names import canonical, numeric_is_safe, sensitivity
 from sumeasync.core.redaction.shapes import FIELDS, OPEN, Show, own_id
-from sumeasync.core.redaction.text import exact, scrub, text
+from sumeasync.core.redaction.text import LIMIT, exact, scrub, text
 from sumeasync.models import JSON
 
 __all__ = [
     "MAX_FIELDS",
     "Plan",
+    "Room",
     "field_name",
     "free",
     "named",
@@ -42,6 +43,15 @@ MAX_FIELDS = 48
 MAX_DEPTH = 4
 
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,47}|[0-9]{1,3}")
+
+
+class Room:
+    """How much may still be read for one event: characters of text, and 20 for any other value."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = 20_000) -> None:
+        self.left = left
 
 
 class Plan(NamedTuple):
@@ -90,31 +100,33 @@ def _named_text(given: str) -> str:
     return mark("path") if len(given) <= 4096 and local_path(given) else mark("text", size(len(given)))
 
 
-def value(name: str, given: object, depth: int = 0) -> JSON:
+def value(name: str, given: object) -> JSON:
     """Return the field `name` fit to be shown, as JSON. Never raises."""
-    return shown(plan(name[:200]), given, depth)
+    return shown(plan(name[:200]), given, Room())
 
 
-def shown(known: Plan, given: object, depth: int = 0) -> JSON:
-    """Return a value under what is known of its name."""
+def shown(known: Plan, given: object, room: Room, depth: int = 0) -> JSON:
+    """Return a value under what is known of its name, as far as there is room."""
     kind = type(given)
+    room.left -= 20
     if kind is str:
-        return _string(known, given)  # type: ignore[arg-type]  # narrowed by its class
+        return _string(known, given, room)  # type: ignore[arg-type]  # narrowed by its class
     if given is None or kind is bool:
         return given
     if kind is int or kind is float:
         return _number(known, given)  # type: ignore[arg-type]  # narrowed by its class
     try:
-        return _other(known, given, depth)
+        return _other(known, given, room, depth) if room.left > 0 else named(given)
     except Exception:  # an object that fights back is still only an object
         return mark("object")
 
 
-def _string(known: Plan, given: str) -> str:
+def _string(known: Plan, given: str, room: Room) -> str:
     if known.show is text:
-        return text(given)
+        room.left -= min(len(given), LIMIT)
+        return text(given) if room.left > -LIMIT else _named_text(given)
     fit = known.show(given) if known.show and len(given) <= 2000 else None
-    return escape(fit) if fit is not None else _named_text(given)
+    return fit if fit is not None else _named_text(given)
 
 
 def _number(known: Plan, given: float) -> JSON:
@@ -134,17 +146,18 @@ def numeric_is_measure(name: str) -> bool:
     return canonical(name).rpartition("_")[2] in {"bytes", "size", "ms", "ns", "us", "at", "count", "total", "offset"}
 
 
-def _other(known: Plan, given: object, depth: int) -> JSON:
+def _other(known: Plan, given: object, room: Room, depth: int) -> JSON:
     plain = _plain_value(given)
     if plain is not None:
-        return shown(known, plain, depth)
+        return shown(known, plain, room, depth)
     if isinstance(given, BaseException):
+        room.left -= LIMIT
         return one_line(given, frames=False) if known.show is text else mark("object", type_name(given))
     kind = type(given)
     if issubclass(kind, list | tuple | set | frozenset) and not hasattr(kind, "_fields"):
-        return _items(known, given, depth) if (known.show or known.opened) and depth < MAX_DEPTH else named(given)
+        return _items(known, given, room, depth) if (known.show or known.opened) and depth < MAX_DEPTH else named(given)
     fields = _fields(given) if known.opened and depth < MAX_DEPTH else None
-    return named(given) if fields is None else mapping(fields, depth + 1)
+    return named(given) if fields is None else _mapping(fields, room, depth + 1)
 
 
 def _plain_value(given: object) -> JSON:
@@ -169,13 +182,16 @@ def _plain_value(given: object) -> JSON:
     return None
 
 
-def _items(known: Plan, given: object, depth: int) -> JSON:
+def _items(known: Plan, given: object, room: Room, depth: int) -> JSON:
     base = next(base for base, _ in _CONTAINERS if issubclass(type(given), base))
-    count = base.__len__(given)  # type: ignore[attr-defined]  # every base above is sized
-    items = [shown(known, item, depth + 1) for item in islice(base.__iter__(given), MAX_ITEMS)]  # type: ignore[attr-defined]
+    some = list(islice(base.__iter__(given), MAX_ITEMS))  # type: ignore[attr-defined]  # every base above is sized
+    if any(type(item) is str and len(item) <= 64 and sensitivity(item) in ("secret", "line") for item in some):
+        return named(given)  # a telling name with its value after it
+    items = [shown(known, item, room, depth + 1) for item in some]
     if issubclass(base, set | frozenset):
         items.sort(key=str)
-    return [*items, mark("list", f"{count - MAX_ITEMS} more")] if count > MAX_ITEMS else items
+    rest = base.__len__(given) - len(some)  # type: ignore[attr-defined]  # likewise
+    return [*items, mark("list", f"{rest} more")] if rest else items
 
 
 def _fields(given: object) -> Iterable[tuple[object, object]] | None:
@@ -188,12 +204,11 @@ def _fields(given: object) -> Iterable[tuple[object, object]] | None:
     return [(name, object.__getattribute__(given, name)) for name in islice(names, MAX_FIELDS)]
 
 
-def mapping(fields: Iterable[tuple[object, object]], depth: int) -> dict[str, JSON]:
-    """Return fields fit to be shown, at most `MAX_FIELDS` of them; names that cannot be shown are named too."""
+def _mapping(fields: Iterable[tuple[object, object]], room: Room, depth: int) -> dict[str, JSON]:
     result: dict[str, JSON] = {}
     for name, given in islice(fields, MAX_FIELDS):
         known = plan(field_name(name))
-        result[free(result, known.name)] = shown(known, given, depth)
+        result[free(result, known.name)] = shown(known, given, room, depth)
     return result
 
 

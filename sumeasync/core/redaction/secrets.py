@@ -69,8 +69,8 @@ _SCHEME_WORDS = frozenset(
     ]
 )
 _PHRASE = re.compile(
-    r"(?i)(?<![\w-])((?:x[_-])?(?:(?:api|access|secret|private|signing|auth|session|webhook|refresh|client|security)[ _-]?"
-    r"(?:keys?|token|secret)(?:[ _-](?:id|prefix))?|key id|password|passwd|passphrase|token|secret|signature)"
+    r"(?i)(?<![\w-])((?:x[_-])?(?:(?:api|access|secret|private|signing|auth|session|webhook|refresh|client|security)"
+    r"[ _-]?(?:keys?|token|secret)(?:[ _-](?:id|prefix))?|key id|password|passwd|passphrase|token|secret|signature)"
     r"(?:\s+(?:is|was|of))?(?:\s*[:=])?\s+[\"'`]?)(?!<redacted )([^\s\"'`,;<>()]+)"
 )
 _FLAG = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)(\s+)(?!<redacted |-)([^\s\"'<>]+|\"[^\"]*\"?|'[^']*'?)")

@@ -1,0 +1,112 @@
+"""What an output directory says of its run, read beside whoever may be writing it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+
+from sumeasync.core.history import SpecFacts
+from sumeasync.core.report import Unresolved
+from sumeasync.errors import StorageError
+from sumeasync.io.local import LocalDisk
+from sumeasync.io.lock import LOCK, Holder
+from sumeasync.io.replay import replay
+from sumeasync.io.sink import RESULTS
+
+__all__ = ["Standing", "read_standing"]
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a run stands. `holder` is set while the process that holds the directory seems to be alive.
+
+    `specs` counts specs by phase, `outcomes` the lines of the results by status. `unfinished` are jobs that still owe
+    an outcome, `unknown` creates without an answer.
+    """
+
+    specs: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    media_files: int
+    media_bytes: int
+    unfinished: tuple[Unresolved, ...] = ()
+    unknown: tuple[Unresolved, ...] = ()
+    holder: Holder | None = None
+
+
+class _File(msgspec.Struct):
+    bytes: int = 0
+
+
+class _Result(msgspec.Struct):
+    status: str
+    files: tuple[_File, ...] = ()
+
+
+async def read_standing(out: Path) -> Standing:
+    """Read journal and results. Raises JournalError, or StorageError when the directory cannot be read."""
+    disk = LocalDisk(out)
+    found = await replay(disk)
+    unfinished: list[Unresolved] = []
+    unknown: list[Unresolved] = []
+    for spec in found.history.unfinished():
+        (unfinished if spec.phase == "created" else unknown).extend(_open(spec))
+    outcomes, files, size = await _read_results(disk)
+    return Standing(
+        specs=found.history.counts().specs,
+        outcomes=outcomes,
+        media_files=files,
+        media_bytes=size,
+        unfinished=tuple(unfinished),
+        unknown=tuple(unknown),
+        holder=_holder(out / LOCK),
+    )
+
+
+def _open(spec: SpecFacts) -> list[Unresolved]:
+    jobs = [
+        Unresolved(spec.key, job.ended.status if job.ended else "running", job.id)
+        for job in spec.jobs
+        if job.delivered is None
+    ]
+    return jobs or [Unresolved(spec.key, spec.phase, error=spec.error)]
+
+
+async def _read_results(disk: LocalDisk) -> tuple[dict[str, int], int, int]:
+    """Outcomes by status, files and bytes. A last line that is still being written does not count yet."""
+    outcomes: Counter[str] = Counter()
+    files = size = 0
+    decoder = msgspec.json.Decoder(_Result)
+    rest = b""
+    if await disk.size(RESULTS) is None:
+        return {}, 0, 0
+    async with aclosing(disk.read(RESULTS)) as chunks:
+        async for chunk in chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                try:
+                    result = decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    raise StorageError(f"{RESULTS} holds a line that is not a result") from None
+                outcomes[result.status] += 1
+                files += len(result.files)
+                size += sum(file.bytes for file in result.files)
+    return dict(outcomes), files, size
+
+
+def _holder(path: Path) -> Holder | None:
+    """Who holds the lock, if that process is on this machine and alive; trying the lock itself might refuse a run."""
+    try:
+        holder = msgspec.json.decode(path.read_bytes(), type=Holder)
+        if holder.host != socket.gethostname():
+            return None
+        os.kill(holder.pid, 0)
+    except PermissionError:
+        return holder
+    except (OSError, ValueError, msgspec.DecodeError):
+        return None
+    return holder

@@ -1,0 +1,63 @@
+"""What is said at the end of a run: what came of it, where it is, and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sumeasync.cli.wording import bytes_text, count, counts_text, seconds_text
+from sumeasync.core import redact
+from sumeasync.core.report import Report, Unresolved
+
+__all__ = ["MAX_IDS", "attention", "open_lines", "summary"]
+
+MAX_IDS = 20
+NAMES = {"poll": "polls", "result": "results", "create": "creates", "download": "downloads", "upload": "uploads"}
+
+
+def summary(report: Report, out: str | None) -> Iterator[str]:
+    """How it went, in a few lines."""
+    yield f"{counts_text(report.statuses) or 'nothing new'} in {seconds_text(report.seconds)}"
+    if report.skipped:
+        yield f"{count(report.skipped, 'spec')} finished earlier: {counts_text(report.earlier)}"
+    if report.not_started:
+        yield f"{count(report.not_started, 'spec')} not started"
+    if report.media_files:
+        yield f"{count(report.media_files, 'file')}, {bytes_text(report.media_bytes)}"
+    if report.requests:
+        yield f"requests: {_requests(report)}"
+    if out is not None:
+        yield f"output: {redact.escape(out)}"
+
+
+def _requests(report: Report) -> str:
+    total = sum(report.requests.values())
+    kinds = ", ".join(f"{number:,} {NAMES.get(kind, kind)}" for kind, number in sorted(report.requests.items()))
+    each = f", {report.requests_per_job:.1f} a job" if report.requests_per_job is not None else ""
+    limited = f", {report.rate_limited:,} refused by the rate limit" if report.rate_limited else ""
+    return f"{total:,} ({kinds}){each}{limited}"
+
+
+def attention(report: Report, command: str, out: str | None) -> Iterator[str]:
+    """What is still open, and the command that goes on with it; nothing when nothing is."""
+    unknown = [one for one in report.unresolved if one.status == "unknown"]
+    running = [one for one in report.unresolved if one.job_id is not None and one.status != "unknown"]
+    if running:
+        yield f"{count(len(running), 'job')} still at the server:"
+        yield from open_lines(running, out)
+    if unknown:
+        yield f"{count(len(unknown), 'create')} without an answer: each may have been paid"
+        yield from open_lines(unknown, out)
+    if running or report.not_started:
+        yield f"go on with: {redact.escape(command)}"
+    if unknown:
+        yield "look for them with: sumeasync jobs list --all"
+        yield f"or create them again, at the risk of paying twice: {redact.escape(command)} --recreate-unknown"
+
+
+def open_lines(items: Sequence[Unresolved], out: str | None, *, cap: int | None = MAX_IDS) -> Iterator[str]:
+    """The first `cap` of them, one a line, and where the rest can be seen."""
+    for one in items[:cap]:
+        yield f"  {redact.escape(one.job_id or '-')}  {redact.escape(one.key)}  {one.status.replace('_', ' ')}"
+    if cap is not None and len(items) > cap:
+        where = f"; all of them: sumeasync status {redact.escape(out)} --all" if out is not None else ""
+        yield f"  … and {len(items) - cap:,} more{where}"
