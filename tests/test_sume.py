@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import sumeasync
+from sumeasync.dialects.base import Presigned
 from sumeasync.errors import (
     AuthError,
     BadRequestError,
@@ -138,12 +139,21 @@ async def test_timeout() -> None:
     async with rig() as (sume, world):
         job = await sume.images.generate("a kite")
         with pytest.raises(TimeoutError) as caught:
-            await job.wait(timeout_seconds=1)
+            await job.wait(timeout_seconds=0.1)
         assert isinstance(caught.value, DeadlineError)
         assert (caught.value.outcome.status, job.id in caught.value.hint) == ("timed_out", True)
-        assert virtual_elapsed() == pytest.approx(1, abs=0.1)
+        assert virtual_elapsed() == pytest.approx(0.1, abs=0.001)
         assert (await job.wait()).ok
         assert len(world.ledger.charges) == 1
+
+
+async def test_handle_by_id() -> None:
+    """A job known by its id alone is waited for like any other, under the type it is said to have."""
+    async with rig() as (sume, _):
+        job = await sume.images.generate("a kite")
+        assert (await sume.handle(job.id).wait()).type == "image_generation"
+        outcome = await sume.handle(job.id, "kite").wait()
+        assert (outcome.type, outcome.server_type) == ("kite", "image_generation")
 
 
 async def test_job_fails() -> None:
@@ -373,7 +383,7 @@ async def test_not_found() -> None:
             await sume.avatar("avatar_none")
 
 
-@pytest.mark.parametrize("call", [lambda sume: sume.me(), lambda sume: sume.handle("job_1").download("x")])
+@pytest.mark.parametrize("call", [lambda sume: sume.me(), lambda sume: sume.upload("x", Presigned("", {}, ""))])
 async def test_not_open(call: Callable[[Sume], Awaitable[Any]]) -> None:
     """A client that is not open says how to open it."""
     with pytest.raises(UsageError, match="async with"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shlex
+import stat
 import sys
 from collections.abc import Coroutine, Iterable
 from contextlib import ExitStack, nullcontext
@@ -81,7 +83,8 @@ class Stage:
         self._results = Results()
         self._console = Console(stderr=True, highlight=False)
         self._shared_terminal = sys.stdout.isatty()
-        self._live = not show.quiet and can_be_live(self._console) and not (show.json and self._shared_terminal)
+        undisturbed = not show.json if self._shared_terminal else not is_pipe(sys.stdout)
+        self._live = not show.quiet and undisturbed and can_be_live(self._console)
         self.interrupts = Interrupts(hidden_cursor=self._live)
 
     async def perform(self, engine: Engine, manifest: Manifest) -> int:
@@ -99,7 +102,7 @@ class Stage:
         if not self._show.quiet:
             self._say(summary(report, self._out))
         if code:
-            self._say(attention(report, self._command, self._out))
+            self._say(attention(report, not_begun(run), self._command, self._out))
         return code
 
     def _say(self, lines: Iterable[str]) -> None:
@@ -137,6 +140,22 @@ class Stage:
         if self._out is None or not outcome.ok:  # the display counts the others
             self.voice.say(text)
         return True
+
+
+def is_pipe(stream: TextIO) -> bool:
+    """Whether what is written goes to another program, which may write to the same terminal as a display."""
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def not_begun(run: Run) -> int:
+    """The specs that have neither a job nor an outcome: not taken in, still queued, or left alone."""
+    counts = run.statistics
+    waiting = sum(type.queued for type in counts.types.values())
+    return max(0, (run.total or 0) - counts.specs) + waiting + counts.not_started
 
 
 def run_loop(main: Coroutine[Any, Any, int]) -> int:

@@ -76,14 +76,14 @@ def resolve_files(specs: list[Spec], where: Iterator[str], folders: list[Path]) 
     problems: list[str] = []
     resolved: list[Spec] = []
     for spec, place in zip(specs, where, strict=False):
-        if spec.file is not None:
-            path = find_file(spec.file, folders)
-            problem = file_problem(path)
-            if problem:
-                problems.append(f"{place}: the file {spec.file!r} {problem}")
-            # The hash stays that of the line as written, so that a run may be resumed from another folder.
-            spec = msgspec.structs.replace(spec, file=str(path))
-        resolved.append(spec)
+        if spec.file is None:
+            resolved.append(spec)
+            continue
+        path = find_file(spec.file, folders)
+        if problem := file_problem(path):
+            problems.append(f"{place}: the file {spec.file!r} {problem}")
+        # The hash stays that of the line as written, so that a run may be resumed from another folder.
+        resolved.append(msgspec.structs.replace(spec, file=str(path)))
     if problems:
         raise ManifestError(problems)
     return resolved

@@ -73,6 +73,8 @@ def render(statistics: Statistics, total: int | None, pace: Pace, *, draining: b
         rows.add_column(name, justify="right")
     open_jobs = finished = 0
     for type, counts in sorted(statistics.types.items()):
+        if not any((counts.queued, counts.running, counts.done, counts.failed)):
+            continue
         open_jobs += counts.queued + counts.running
         finished += counts.done + counts.failed
         failed = Text(f"{counts.failed:,}", "red" if counts.failed else "dim")

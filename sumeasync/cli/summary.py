@@ -11,7 +11,6 @@ from sumeasync.core.report import Report, Unresolved
 __all__ = ["MAX_IDS", "attention", "open_lines", "summary"]
 
 MAX_IDS = 20
-NAMES = {"poll": "polls", "result": "results", "create": "creates", "download": "downloads", "upload": "uploads"}
 
 
 def summary(report: Report, out: str | None) -> Iterator[str]:
@@ -19,8 +18,6 @@ def summary(report: Report, out: str | None) -> Iterator[str]:
     yield f"{counts_text(report.statuses) or 'nothing new'} in {seconds_text(report.seconds)}"
     if report.skipped:
         yield f"{count(report.skipped, 'spec')} finished earlier: {counts_text(report.earlier)}"
-    if report.not_started:
-        yield f"{count(report.not_started, 'spec')} not started"
     if report.media_files:
         yield f"{count(report.media_files, 'file')}, {bytes_text(report.media_bytes)}"
     if report.requests:
@@ -31,14 +28,14 @@ def summary(report: Report, out: str | None) -> Iterator[str]:
 
 def _requests(report: Report) -> str:
     total = sum(report.requests.values())
-    kinds = ", ".join(f"{number:,} {NAMES.get(kind, kind)}" for kind, number in sorted(report.requests.items()))
+    kinds = ", ".join(count(number, kind) for kind, number in sorted(report.requests.items()))
     each = f", {report.requests_per_job:.1f} a job" if report.requests_per_job is not None else ""
     limited = f", {report.rate_limited:,} refused by the rate limit" if report.rate_limited else ""
     return f"{total:,} ({kinds}){each}{limited}"
 
 
-def attention(report: Report, command: str, out: str | None) -> Iterator[str]:
-    """What is still open, and the command that goes on with it; nothing when nothing is."""
+def attention(report: Report, not_begun: int, command: str, out: str | None) -> Iterator[str]:
+    """What is still open, and the command that goes on with it; nothing when nothing is. `not_begun` counts specs."""
     unknown = [one for one in report.unresolved if one.status == "unknown"]
     running = [one for one in report.unresolved if one.job_id is not None and one.status != "unknown"]
     if running:
@@ -47,7 +44,9 @@ def attention(report: Report, command: str, out: str | None) -> Iterator[str]:
     if unknown:
         yield f"{count(len(unknown), 'create')} without an answer: each may have been paid"
         yield from open_lines(unknown, out)
-    if running or report.not_started:
+    if not_begun:
+        yield f"{count(not_begun, 'spec')} not begun"
+    if running or not_begun:
         yield f"go on with: {redact.escape(command)}"
     if unknown:
         yield "look for them with: sumeasync jobs list --all"

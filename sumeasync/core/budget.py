@@ -92,7 +92,8 @@ class Budget:
         view = rate_limit(headers, wall_now)
         self._settle(state, view, now)
         current = state.answered()
-        hint = retry_after_seconds(headers.get("retry-after"), wall_now)
+        asked = headers.get("retry-after")
+        hint = None if asked is None else retry_after_seconds(asked, wall_now)
         if status == 429:
             self.pause(lane, state.refused(hint, view, now, current=current), now)
         elif status is None or status >= 500:
@@ -115,6 +116,9 @@ class Budget:
 
     def _settle(self, state: _Lane, view: LimitView | None, now: float) -> None:
         """Book the announcement, and find out whether lanes are paid from one bucket."""
+        if view is None:
+            state.window.answered(None, now)
+            return
         others = [other for other in self._lanes.values() if other is not state]
         if any(other.window is state.window for other in others) and state.window.denies(view, now):
             state.window.in_flight -= state.in_flight

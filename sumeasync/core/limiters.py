@@ -126,7 +126,7 @@ class Adaptive:
         measured = self._measured(now)
         if self.rate == math.inf or measured < 0.5 * self.rate:
             return
-        self._grown_seconds += min(max(0.0, gap), 2.0 / self.rate)  # a pause is not time spent growing
+        self._grown_seconds += max(0.0, gap)  # a pause is not time spent growing
         swing = self._grown_seconds / self._PLATEAU_SECONDS - 1.0
         grown = self._mark * (1.0 + (1.0 - self._DROP) * swing**3)
         self.rate = max(self.rate, min(grown, 2.0 * measured))
@@ -217,7 +217,7 @@ class Window:
     def _learn(self, view: LimitView, remaining: float, reset_at: float, now: float) -> None:
         limit = view.limit or max(remaining + 1, self.limit if self.limit < math.inf else 0)
         late = reset_at > self.reset_at + self._SAME_SECONDS
-        fresh = late or False or (now >= self.reset_at and remaining > self.remaining)
+        fresh = late or self._assumed or (now >= self.reset_at and remaining > self.remaining)
         if fresh or limit != self.limit:
             # Untouched right after the last one ended, it is seen from its start: then the reset is the whole length.
             whole = abs(now - self.reset_at) <= 2 * self._SAME_SECONDS and remaining >= limit - self.in_flight - 1

@@ -6,6 +6,7 @@ each value in every place it is known or likely to stand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 from urllib.parse import quote
@@ -58,6 +59,7 @@ ASSET_QUERY: Final = (
     "cursor",
 )
 NOTHING: Final[Mapping[str, JSON]] = {}
+PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class So:
@@ -197,6 +199,8 @@ def spell(value: str | int | float | bool) -> str:
 
 def segment(identifier: str) -> str:
     """An id as one path segment, whatever is in it; raises `UsageError` where a path cannot carry it."""
+    if PLAIN_ID.fullmatch(identifier):
+        return identifier  # nearly always, and asked for at every poll
     if read_id(identifier) is None:
         raise UsageError(f"not a usable id: {identifier[:20]!r}")
     return quote(identifier, safe="")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from sumeasync.core.events import Transition
+from sumeasync.core.events import Seen, Transition
 from sumeasync.core.job import LANES, Job, Step
 from sumeasync.core.report import Report, Tally
 from sumeasync.engine.admission import Admission
@@ -219,6 +219,9 @@ class Run:
             event = await self._kit.steps.perform(job)
             now, wall = self._now(), self._kit.wall_clock()
             transition = self._kit.lifecycle.advance(job, event, now, wall)
+            if isinstance(event, Seen) and job.step is was and job.type == type and transition.outcome is None:
+                self._kit.scheduler.push(job, now + transition.delay)  # not yet: most answers, kept cheap
+                return
             if transition.records:
                 durable = self._kit.journal.append(*transition.records)
                 if was in (Step.CREATE, Step.RECONCILE):

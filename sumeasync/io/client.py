@@ -102,7 +102,7 @@ class Client:
             proxy=self._proxy,
             timeout=aiohttp.ClientTimeout(
                 total=self._timeouts.total_seconds,
-                connect=self._timeouts.connect_seconds,
+                sock_connect=self._timeouts.connect_seconds,
                 sock_read=self._timeouts.read_idle_seconds,
                 ceil_threshold=math.inf,  # never rounded up to a whole second
             ),

@@ -9,7 +9,6 @@ import msgspec
 from sumeasync.errors import ApiError, BadRequestError, NotFoundError
 from sumeasync.models import JSON
 from sumeasync.simulator.jobs import Job
-from sumeasync.simulator.signing import Signer
 
 __all__ = ["Asset", "Upload", "Uploads"]
 
@@ -49,8 +48,7 @@ class Asset(msgspec.Struct, frozen=True):
 class Uploads:
     """The storage of one world: objects by key, assets in the order they were made."""
 
-    def __init__(self, signer: Signer) -> None:
-        self.signer = signer
+    def __init__(self) -> None:
         self.objects: dict[str, Upload] = {}
         self.assets: list[Asset] = []
 

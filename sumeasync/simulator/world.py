@@ -44,7 +44,7 @@ class World:
         self.limits = RateLimits(self.settings.limits)
         self.faults = Faults(rules, Random(f"faults {seed}"))  # apart, so that faults do not change the jobs
         self.signer = Signer(f"signing-secret-{seed}")
-        self.uploads = Uploads(self.signer)
+        self.uploads = Uploads()
         self.credits = Credits(self.settings.credits)
         self._slots = Slots(self.settings.concurrency)
         self._salt = self.rng.getrandbits(64)

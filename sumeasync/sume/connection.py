@@ -19,7 +19,7 @@ from sumeasync.core.settings import Settings
 from sumeasync.dialects.base import Presigned
 from sumeasync.dialects.so import So
 from sumeasync.engine import Engine
-from sumeasync.errors import ApiError, SumeError, TransportError, UsageError
+from sumeasync.errors import SumeError, TransportError, UsageError
 from sumeasync.io.client import Client, Timeouts
 from sumeasync.io.credentials import Access
 from sumeasync.io.guard import Guard, guarded_session
@@ -95,8 +95,7 @@ class Connection:
         if 200 <= response.status < 300:
             return response
         refusal = self.dialect.error(response, request.lane)
-        if isinstance(refusal, ApiError):
-            refusal.args = (redact.text(str(refusal)),)
+        refusal.args = (redact.text(str(refusal)),)
         raise refusal
 
     async def read(self, request: Request) -> JSON:

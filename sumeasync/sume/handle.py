@@ -115,9 +115,7 @@ class JobHandle:
     async def _watch(self, seconds: float | None) -> Outcome:
         entry = {"job_id": self.id, "type": self.type, "deadline_seconds": seconds, "download": False}
         async with self._connection.engine() as engine:
-            async for outcome in engine.run([entry]):
-                return outcome
-        raise UsageError("the wait was interrupted")
+            return await anext(engine.run([entry]))
 
     def _may_yet_appear(self, outcome: Outcome) -> bool:
         """A job just created here may be unknown to the server's readers for a moment; an old id stays unknown."""

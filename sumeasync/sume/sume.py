@@ -117,8 +117,8 @@ class Sume:
         cursor: str | None = None
         while True:
             page = await self.jobs(LIST_PAGE, cursor, type, status)
-            fresh = [job for job in page.jobs if job.id not in seen]
-            for job in fresh:
+            known = len(seen)
+            for job in page.jobs:
                 if job.id not in seen:
                     seen.add(job.id)
                     yield job
@@ -126,7 +126,7 @@ class Sume:
             cursor = page.next_cursor
             if cursor is None:
                 return
-            if not fresh or cursor in cursors:
+            if len(seen) == known or cursor in cursors:
                 raise BadResponseError(f"the list of jobs goes round in circles after {len(seen)} jobs")
 
     async def job(self, job_id: str) -> JobView:

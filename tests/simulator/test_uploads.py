@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from sumeasync.errors import ApiError, BadRequestError
-from sumeasync.simulator.signing import Signer
 from sumeasync.simulator.uploads import Upload, Uploads
 
 BODY = {"file_name": "a b/../clip.mp4", "content_type": "video/mp4", "size_bytes": 5}
@@ -15,7 +14,7 @@ BODY = {"file_name": "a b/../clip.mp4", "content_type": "video/mp4", "size_bytes
 
 def expected() -> tuple[Uploads, Upload]:
     """A storage that expects one object."""
-    uploads = Uploads(Signer("s"))
+    uploads = Uploads()
     return uploads, uploads.presign(BODY)
 
 
@@ -31,7 +30,7 @@ def test_presign_names_headers_and_a_key_of_its_own() -> None:
 def test_presign_wants_name_type_and_size(change: dict[str, Any]) -> None:
     """A missing name, type or size is a 400."""
     with pytest.raises(BadRequestError):
-        Uploads(Signer("s")).presign(BODY | change)
+        Uploads().presign(BODY | change)
 
 
 def test_store_and_finalize() -> None:
@@ -62,7 +61,7 @@ def test_store_refuses(change: dict[str, str], size: int, status: int) -> None:
 def test_store_refuses_an_unknown_key() -> None:
     """An object nobody announced is refused."""
     with pytest.raises(ApiError) as caught:
-        Uploads(Signer("s")).store("uploads/x", {}, 5, "hash")
+        Uploads().store("uploads/x", {}, 5, "hash")
     assert caught.value.status == 403
 
 
