@@ -65,7 +65,7 @@ class SumeError(Exception):
     hint: str = ""
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
-        super().__init__(message or type(self).__doc__ or "")
+        super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
         if hint:
             self.hint = hint
 

@@ -60,7 +60,7 @@ class Spec(msgspec.Struct, frozen=True, gc=False):
     payload_hash: str = ""
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request to the API, as a dialect spells it; `path` is relative to the base URL."""
 
     method: Literal["GET", "POST", "PUT"]
@@ -71,7 +71,7 @@ class Request(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """The answer to a `Request`: any HTTP status, `body` decoded, header names in lower case."""
 
     status: int
@@ -79,7 +79,7 @@ class Response(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
-class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+class Failure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Why something did not work, fit to be shown: sanitized code and message, request id when the server gave one."""
 
     code: str
@@ -88,7 +88,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     http_status: int | None = None
 
 
-class JobView(msgspec.Struct, frozen=True):
+class JobView(msgspec.Struct, frozen=True, gc=False):
     """What one answer says of one job. `status` is one of the canonical words, or None when the word is unknown.
 
     `word` is the server's own spelling, lower case. `created_at`, `started_at` and `completed_at` are epoch seconds.
@@ -105,7 +105,7 @@ class JobView(msgspec.Struct, frozen=True):
     floor_seconds: float | None = None
 
 
-class Link(msgspec.Struct, frozen=True):
+class Link(msgspec.Struct, frozen=True, gc=False):
     """A media link found in a result payload: where it stands (`pointer`, RFC 6901) and what it points to."""
 
     pointer: str
@@ -113,7 +113,7 @@ class Link(msgspec.Struct, frozen=True):
     content_type: str | None = None
 
 
-class Media(msgspec.Struct, frozen=True, omit_defaults=True):
+class Media(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A file on disk under its final name, therefore whole. `path` is relative to the output directory.
 
     `verified` says what vouches for the bytes: their announced ``length``, the format's own end (``trailer``), or
@@ -127,7 +127,7 @@ class Media(msgspec.Struct, frozen=True, omit_defaults=True):
     verified: Literal["length", "trailer", "unverified"] = "length"
 
 
-class Timings(msgspec.Struct, frozen=True, omit_defaults=True):
+class Timings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """When things happened: epoch seconds on our clock, the server's own beside them where it gave them."""
 
     created: float | None = None
@@ -138,13 +138,13 @@ class Timings(msgspec.Struct, frozen=True, omit_defaults=True):
     server_completed: float | None = None
 
 
-OURS = ("bad_spec", "duplicate_key", "spec_changed")
+OURS = ("bad_spec", "duplicate_job", "duplicate_key", "spec_changed")
 """Codes of specs that were refused here, before anything was sent: mended, they can be run."""
 
 OutcomeStatus = Literal["completed", "failed", "canceled", "expired", "timed_out", "rejected", "unknown"]
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The end of one job, and one line of ``results.jsonl``.
 
     A spec that never became a job (``rejected``, ``unknown``) has one outcome with no `job_id`; a Face Swap with

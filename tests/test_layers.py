@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "engine": DOING | {"io", "dialects"},
     "sume": DOING | {"io", "dialects", "engine"},
     "simulator": VALUES | {"core"},
-    "testing": VALUES | {"core", "io"},
+    "testing": DOING | {"io", "dialects", "engine", "simulator"},
     "cli": DOING | {"io", "dialects", "engine", "sume", "simulator", "sumeasync"},
     "__main__": {"cli", "errors"},
     "sumeasync": DOING | {"io", "dialects", "engine", "sume"},

@@ -14,32 +14,32 @@ from sumeasync.models import JSON, JobView, Link, Media, Outcome
 __all__ = ["Accepted", "Event", "Faulted", "Fetched", "Placed", "Seen", "Stored", "Transition", "Uploaded"]
 
 
-class Placed(msgspec.Struct, frozen=True):
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """The server named a place to upload to."""
 
     presigned: Any
 
 
-class Uploaded(msgspec.Struct, frozen=True):
+class Uploaded(msgspec.Struct, frozen=True, gc=False):
     """The file is at the storage, under this object key."""
 
     object_key: str
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """These jobs exist for the spec; `adopted` when found rather than answered."""
 
     job_ids: tuple[str, ...]
     adopted: bool = False
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """The server told the job's state."""
 
     view: JobView
 
 
-class Fetched(msgspec.Struct, frozen=True):
+class Fetched(msgspec.Struct, frozen=True, gc=False):
     """The result payload and the media links in it."""
 
     view: JobView
@@ -47,13 +47,13 @@ class Fetched(msgspec.Struct, frozen=True):
     links: tuple[Link, ...] = ()
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """Every media file of the job is whole on disk."""
 
     files: tuple[Media, ...]
 
 
-class Faulted(msgspec.Struct, frozen=True):
+class Faulted(msgspec.Struct, frozen=True, gc=False):
     """The step did not succeed; `files` is what a partly done SAVE has finished."""
 
     error: SumeError
@@ -63,7 +63,7 @@ class Faulted(msgspec.Struct, frozen=True):
 Event = Placed | Uploaded | Accepted | Seen | Fetched | Stored | Faulted
 
 
-class Transition(msgspec.Struct):
+class Transition(msgspec.Struct, gc=False):
     """What follows: `records` to journal, the job's next step in `delay` seconds, or its `outcome` (one of both).
 
     `siblings` are further jobs of the same spec, due like it. `stop` means: no more creates in this run, and why.

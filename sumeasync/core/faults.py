@@ -33,9 +33,9 @@ class Verdict(Enum):
 
 def verdict(error: SumeError, step: Step) -> Verdict:
     """Judge one fault: the only place that decides whether something is worth another try."""
+    if step in (Step.CREATE, Step.PRESIGN) and isinstance(error, AuthError | CreditsError):
+        return Verdict.STOPPED
     if step is Step.CREATE:
-        if isinstance(error, AuthError | CreditsError):
-            return Verdict.STOPPED
         if isinstance(error, ConnectError | RateLimitError):
             return Verdict.RETRY
         if isinstance(error, ServerError) or not isinstance(error, ApiError | RefusedError | UsageError):

@@ -9,7 +9,7 @@ import msgspec
 
 from sumeasync.models import JSON, Failure, JobView, Lane, Link, Media, OutcomeStatus, Spec
 
-__all__ = ["LANES", "Job", "Product", "Step"]
+__all__ = ["LANES", "NAMES", "Job", "Product", "Step"]
 
 
 class Step(IntEnum):
@@ -22,19 +22,13 @@ class Step(IntEnum):
     CREATE = 4
     UPLOAD = 5
     SAVE = 6
-    DELIVER = 7
 
 
-LANES: dict[Step, Lane] = {
-    Step.RESULT: "read",
-    Step.RECONCILE: "read",
-    Step.PRESIGN: "read",
-    Step.POLL: "read",
-    Step.CREATE: "create",
-    Step.UPLOAD: "media",
-    Step.SAVE: "media",
-}
-"""The lane each step is paid from; DELIVER costs no request."""
+LANES: tuple[Lane, ...] = ("read", "read", "read", "read", "create", "media", "media")
+"""The lane each step is paid from, by its number."""
+
+NAMES = tuple(step.name.lower() for step in Step)
+"""What each step is called in counts and logs, by its number."""
 
 
 class Product(msgspec.Struct, eq=False):

@@ -24,6 +24,7 @@ must be done is returned for the caller to do.
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
@@ -40,7 +41,9 @@ from sumeasync.errors import (
     NotReadyError,
     RateLimitError,
     RefusedError,
+    ServerError,
     SumeError,
+    TransportError,
     UsageError,
 )
 from sumeasync.models import ASSET_INGEST, Failure, JobView, Outcome, OutcomeStatus, Spec, Timings
@@ -52,11 +55,12 @@ RECONCILE_AFTER_SECONDS = 5.0
 RECONCILE_TRIES = 3
 RESULT_TRIES = 12
 LINK_REFRESHES = 3
+MENDABLE = ("connect", "unauthorized", "insufficient_credits", "rate_limit_exceeded")
 
 
 def may_begin_again(refusal: Failure) -> bool:
     """Whether a refused create is worth sending later: the cause lay in the key, the credits or the way there."""
-    return refusal.code == "connect" or refusal.http_status in (401, 402, 403, 429)
+    return refusal.code.lower() in MENDABLE or refusal.http_status in (401, 402, 403, 429)
 
 
 class Lifecycle:
@@ -77,6 +81,8 @@ class Lifecycle:
 
     def advance(self, job: Job, event: Event, now: float, wall: float) -> Transition:
         """Apply one event to `job` and say what follows. Changes nothing but `job`."""
+        if isinstance(event, Fetched) and event.view.status not in ("completed", None) and not event.links:
+            event = Faulted(NotReadyError("the result is not there yet", status=409, code="job_not_completed"))
         if isinstance(event, Faulted):
             return self._faulted(job, event, now, wall)
         job.faults = 0
@@ -86,7 +92,7 @@ class Lifecycle:
             case Accepted(job_ids, adopted):
                 return self._accepted(job, job_ids, now, wall, adopted)
             case Fetched():
-                return self._fetched(job, event, now, wall)
+                return self._fetched(job, event, wall)
             case Stored(files):
                 job.carry.files = files
                 return self._complete(job, wall)
@@ -109,7 +115,7 @@ class Lifecycle:
 
     def _accepted(self, job: Job, ids: tuple[str, ...], now: float, wall: float, adopted: bool) -> Transition:
         if not ids:
-            return self._unknown(job, wall)
+            return self._unknown(job)
         spec, job.carry = job.spec, None
         jobs = [self._watch(spec, job_id, now, wall, adopted=adopted) for job_id in ids]
         first, delay = jobs[0]
@@ -124,7 +130,7 @@ class Lifecycle:
             if view.status == "running" and job.running_since is None:
                 job.running_since, job.started_at = now, wall
             job.alive_at = wall
-            return self._wait(job, now, wall, view.floor_seconds or 0.0)
+            return self._wait(job, now, view.floor_seconds or 0.0)
         job.view, job.detected_at, job.status = view, wall, view.status
         record = self._ended(job, view.status, wall)
         if view.status == "completed":
@@ -133,7 +139,7 @@ class Lifecycle:
         error = view.error or Failure(view.status, "the server gave no reason")
         return Transition((record,), outcome=self._outcome(job, view.status, error))
 
-    def _wait(self, job: Job, now: float, wall: float, floor: float) -> Transition:
+    def _wait(self, job: Job, now: float, floor: float) -> Transition:
         policy = policy_for(self.policies, job.type)
         left = self._time_left(job, policy, now)
         if left <= 0:
@@ -147,16 +153,13 @@ class Lifecycle:
             ends.append(job.born + policy.queue_timeout)
         if job.running_since is not None and policy.run_timeout is not None:
             ends.append(job.running_since + policy.run_timeout)
-        return min(ends, default=float("inf")) - now
+        return min(ends, default=math.inf) - now
 
     def _timed_out(self, job: Job) -> Transition:
         what = "the job still runs at the server" if job.id else "the create could not be sent"
         return Transition(outcome=self._outcome(job, "timed_out", Failure("deadline", f"the deadline passed; {what}")))
 
-    def _fetched(self, job: Job, event: Fetched, now: float, wall: float) -> Transition:
-        if event.view.status not in ("completed", None) and not event.links:
-            error = NotReadyError("the result is not there yet", status=409, code="job_not_completed")
-            return self._result_fault(job, Faulted(error), now, wall)
+    def _fetched(self, job: Job, event: Fetched, wall: float) -> Transition:
         product: Product = job.carry
         product.result, product.links = event.result, event.links
         job.type = event.view.type or job.type
@@ -177,32 +180,33 @@ class Lifecycle:
         if job.step is Step.POLL:
             return self._poll_fault(job, event.error, now, wall)
         if job.step is Step.RESULT:
-            return self._result_fault(job, event, now, wall)
+            return self._result_fault(job, event.error, wall)
         if job.step is Step.SAVE:
             return self._save_fault(job, event, wall)
         if job.step is Step.RECONCILE:
-            return self._retry(job, event.error) if job.faults < RECONCILE_TRIES else self._unknown(job, wall)
+            return self._reconcile_fault(job, event.error, now)
         return self._create_fault(job, event.error, now, wall)
 
-    def _retry(self, job: Job, error: SumeError) -> Transition:
-        asked = error.retry_after_seconds if isinstance(error, ApiError) else None
-        return Transition(delay=retry_delay(job.faults, self._rng, at_least=asked))
+    def _retry(self, job: Job, error: SumeError, within: float = math.inf) -> Transition:
+        return Transition(delay=max(_asked(error), min(retry_delay(job.faults, self._rng), within)))
 
     def _create_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
-        if isinstance(error, LinkExpiredError):
+        if isinstance(error, LinkExpiredError) and job.step is Step.UPLOAD:
             job.step = Step.PRESIGN
+        late = self._time_left(job, policy_for(self.policies, job.type), now) <= 0
         match verdict(error, job.step):
             case Verdict.RETRY:
-                late = self._time_left(job, policy_for(self.policies, job.type), now) <= 0
                 again = self._timed_out(job) if late else self._retry(job, error)
                 if job.step is Step.CREATE:
                     again.records = (Rejected(job.spec.key, wall, failure(error)),)
                 return again
-            case Verdict.AMBIGUOUS if self._idempotent:
+            case Verdict.AMBIGUOUS if self._idempotent and not late:
                 return self._retry(job, error)
             case Verdict.AMBIGUOUS:
                 job.step, job.faults, job.carry = Step.RECONCILE, 0, failure(error)
-                return Transition((Unknown(job.spec.key, wall, job.carry),), RECONCILE_AFTER_SECONDS)
+                return Transition(
+                    (Unknown(job.spec.key, wall, job.carry),), max(_asked(error), RECONCILE_AFTER_SECONDS)
+                )
             case Verdict.STOPPED:  # nothing was started, and it may be once the cause is mended: no outcome yet
                 return Transition((Rejected(job.spec.key, wall, failure(error)),), stop=error)
             case Verdict.REFUSED:
@@ -210,7 +214,12 @@ class Lifecycle:
                 refused = Rejected(job.spec.key, wall, problem)
                 return Transition((refused,), outcome=self._outcome(job, "rejected", problem))
 
-    def _unknown(self, job: Job, wall: float) -> Transition:
+    def _reconcile_fault(self, job: Job, error: SumeError, now: float) -> Transition:
+        unread = isinstance(error, TransportError | RateLimitError | ServerError)  # that says nothing about the job
+        patient = unread and self._time_left(job, policy_for(self.policies, job.type), now) > 0
+        return self._retry(job, error) if patient or job.faults < RECONCILE_TRIES else self._unknown(job)
+
+    def _unknown(self, job: Job) -> Transition:
         cause = job.carry if isinstance(job.carry, Failure) else Failure("no_answer", "the answer was lost")
         text = f"the create may have been paid ({cause.message or cause.code}), and the job list does not settle it"
         return Transition(outcome=self._outcome(job, "unknown", Failure("unknown_create", text, cause.request_id)))
@@ -218,26 +227,20 @@ class Lifecycle:
     def _poll_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         fresh = job.spec.job_id is None and now - job.born < NOT_FOUND_GRACE_SECONDS
         if verdict(error, Step.POLL) is Verdict.REFUSED and not (isinstance(error, NotFoundError) and fresh):
-            if isinstance(error, AuthError) and error.status == 401:
+            if _key_refused(job, error):
                 return Transition(delay=retry_delay(job.faults, self._rng), stop=error)
             job.detected_at = wall
             record = self._ended(job, "failed", wall, failure(error))
             return Transition((record,), outcome=self._outcome(job, "failed", failure(error)))
         left = self._time_left(job, policy_for(self.policies, job.type), now)
-        if left <= 0:
-            return self._timed_out(job)
-        again = self._retry(job, error)
-        again.delay = min(again.delay, max(left, 0.0)) if not isinstance(error, RateLimitError) else again.delay
-        return again
+        return self._timed_out(job) if left <= 0 else self._retry(job, error, within=left)
 
-    def _result_fault(self, job: Job, event: Faulted, now: float, wall: float) -> Transition:
-        error = event.error
-        if isinstance(error, AuthError) and error.status == 401:
+    def _result_fault(self, job: Job, error: SumeError, wall: float) -> Transition:
+        if _key_refused(job, error):
             return Transition(delay=retry_delay(job.faults, self._rng), stop=error)
-        settled = job.faults >= RESULT_TRIES and not isinstance(error, RateLimitError)
-        if not settled and not isinstance(error, BadResponseError | RefusedError):
-            return self._retry(job, error)
-        if not settled and job.faults < RESULT_TRIES // 2 and isinstance(error, BadResponseError):
+        tries = RESULT_TRIES // 2 if isinstance(error, BadResponseError) else RESULT_TRIES
+        hopeless = isinstance(error, RefusedError) or job.faults >= tries
+        if isinstance(error, RateLimitError) or not hopeless:
             return self._retry(job, error)
         job.carry.error = failure(error)
         return self._complete(job, wall)
@@ -289,3 +292,12 @@ class Lifecycle:
         return Outcome(
             job.spec.key, job.id, own, status, other, product.result, product.files, error, timings, job.polls
         )
+
+
+def _asked(error: SumeError) -> float:
+    return error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
+
+
+def _key_refused(job: Job, error: SumeError) -> bool:
+    """Whether no job can be asked about with this key; an id the user gave may just be somebody else's."""
+    return isinstance(error, AuthError) and (error.status == 401 or job.spec.job_id is None)

@@ -94,8 +94,8 @@ class Adaptive:
     """A limit nobody announced, found from refusals; free until the first one.
 
     CUBIC (RFC 9438) on a rate: a refusal marks the rate that was really accepted, falls to 0.7 of it, and growth then
-    flattens at the mark before it probes beyond. It never exceeds twice the accepted rate, and rests while less than
-    half is used.
+    flattens at the mark before it probes beyond. It rests while less than half is used, and so never grows past twice
+    the rate that is accepted.
     """
 
     __slots__ = ("_accepted", "_accepted_at", "_grown_seconds", "_mark", "_since", "next_at", "rate")
@@ -123,13 +123,11 @@ class Adaptive:
         """The server did what one request asked."""
         self._accepted.add(now)
         gap, self._accepted_at = now - self._accepted_at, now
-        measured = self._measured(now)
-        if self.rate == math.inf or measured < 0.5 * self.rate:
+        if self.rate == math.inf or self._measured(now) < 0.5 * self.rate:
             return
-        self._grown_seconds += max(0.0, gap)  # a pause is not time spent growing
+        self._grown_seconds += min(max(0.0, gap), 2.0 / self.rate)  # a pause is not time spent growing
         swing = self._grown_seconds / self._PLATEAU_SECONDS - 1.0
-        grown = self._mark * (1.0 + (1.0 - self._DROP) * swing**3)
-        self.rate = max(self.rate, min(grown, 2.0 * measured))
+        self.rate = max(self.rate, self._mark * (1.0 + (1.0 - self._DROP) * swing**3))
 
     def refused(self, now: float, wait_seconds: float) -> None:
         """The server refused one request for its rate: call once for all that were refused together.

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from sumeasync.core.redaction.marks import mark
 from sumeasync.models import JSON
 
 __all__ = ["localize"]
 
 MAX_DEPTH = 200
+# A text that begins as a link is one to its end, whatever is in it; inside a text it ends where no link goes on.
+LINK = re.compile(r"(?is)^\s*https?://.*|(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:(?:\\*[/\\]){2}[^\s\"'<>`]+")
 
 
 def localize(payload: JSON, saved: Mapping[str, str], depth: int = 0) -> JSON:
     """A copy of `payload` in which each URL of `saved` is its file's path, and any other signed link only its host."""
-    if isinstance(payload, dict) and depth < MAX_DEPTH:
-        return {name: localize(value, saved, depth + 1) for name, value in payload.items()}
-    if isinstance(payload, list) and depth < MAX_DEPTH:
+    if depth >= MAX_DEPTH and isinstance(payload, dict | list):
+        return mark("deep")
+    if isinstance(payload, dict):
+        return {_text(name, saved): localize(value, saved, depth + 1) for name, value in payload.items()}
+    if isinstance(payload, list):
         return [localize(value, saved, depth + 1) for value in payload]
     return _text(payload, saved) if isinstance(payload, str) else payload
 
 
 def _text(text: str, saved: Mapping[str, str]) -> str:
-    if text in saved:
-        return saved[text]
-    if not text[:8].lower().startswith(("http://", "https://")):
-        return text
+    return saved[text] if text in saved else LINK.sub(_unsigned, text)
+
+
+def _unsigned(link: re.Match[str]) -> str:
     try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
+        parts = urlsplit(link[0].strip())
+        signed = parts.query or parts.username or parts.password
+        return mark("url", parts.hostname or "") if signed else link[0]
     except ValueError:
-        return "<redacted url>"
-    return f"<redacted url {host}>" if parts.query or parts.username or parts.password else text
+        return mark("url")

@@ -8,6 +8,7 @@ uncertainty about a late job is proportional to how late it is. Each gap is jitt
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 import msgspec
@@ -48,8 +49,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SettingsError(
                 f"jitter {self.jitter:g} must lie between 0 and {MAX_JITTER:g} (a share of the interval)"
             )
-        if self.first_delay < 0 or self.growth < 0:
-            raise SettingsError("first_delay and growth must not be negative")
+        if not (0 <= self.first_delay < math.inf and 0 <= self.growth < math.inf and self.cap < math.inf):
+            raise SettingsError("first_delay, growth and cap must be finite and not negative")
         for name in ("deadline", "queue_timeout", "run_timeout"):
             bound = getattr(self, name)
             if bound is not None and not bound > 0:
@@ -85,10 +86,7 @@ def next_delay(policy: Policy, age: float, rng: Random, *, floor: float = 0.0) -
     return max(floor, gap * (1 + policy.jitter * (2 * rng.random() - 1)))
 
 
-def retry_delay(faults: int, rng: Random, *, at_least: float | None = None) -> float:
-    """Seconds to wait after the `faults`-th fault in a row: full jitter under a doubling cap.
-
-    `at_least` is what the server asked for (Retry-After) and always obeyed.
-    """
+def retry_delay(faults: int, rng: Random) -> float:
+    """Seconds to wait after the `faults`-th fault in a row: full jitter under a doubling cap."""
     ceiling = min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2.0 ** min(faults, 10))
-    return max(RETRY_FLOOR_SECONDS + rng.random() * ceiling, at_least or 0.0)
+    return RETRY_FLOOR_SECONDS + rng.random() * ceiling

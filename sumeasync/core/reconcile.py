@@ -26,12 +26,12 @@ def candidates(
     jobs: Iterable[JobView], spec: Spec, claimed: Container[str], *, since: float, until: float
 ) -> tuple[str, ...]:
     """The ids that can only be the spec's, oldest first; `since` and `until` are epoch seconds by the server."""
-    found = [
+    found = {
         (job.created_at, job.id)
         for job in jobs
         if job.type in (spec.type, "")
         and job.id not in claimed
         and job.created_at is not None
         and since - SLACK_SECONDS <= job.created_at <= until + SLACK_SECONDS
-    ]
+    }
     return tuple(id for _, id in sorted(found))

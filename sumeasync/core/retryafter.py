@@ -31,6 +31,8 @@ _PARAMETER = re.compile(r"\b([a-z]+)\s*=\s*([0-9]+(?:\.[0-9]*)?)", re.IGNORECASE
 _FIELDS = ("limit", "remaining", "reset")
 _SHORT_FIELDS = {"q": "limit", "r": "remaining", "t": "reset"}
 _PREFIXES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-")
+_COMBINED = ("ratelimit", "ratelimit-policy")
+_NAMES = frozenset([*_COMBINED, *(prefix + field for prefix in _PREFIXES for field in _FIELDS)])
 
 
 class LimitView(msgspec.Struct, frozen=True):
@@ -60,10 +62,10 @@ def rate_limit(headers: Mapping[str, str], wall_now: float) -> LimitView | None:
     reset=12`` or ``"default";r=3;t=12``. A reset given as a moment (epoch seconds or milliseconds) or as a date is
     turned into seconds from `wall_now`; it is held within 0 and one day.
     """
-    if not any("ratelimit" in name for name in headers):
+    if _NAMES.isdisjoint(headers):
         return None  # the usual case, and this is asked for every answer
     found = dict[str, float]()
-    for name in ("ratelimit", "ratelimit-policy"):  # of several policies the first one named counts
+    for name in _COMBINED:  # of several policies the first one named counts
         for key, number in _PARAMETER.findall(headers.get(name, "")):
             found.setdefault(_SHORT_FIELDS.get(key, key).lower(), float(number))
     for field in _FIELDS:
@@ -103,10 +105,9 @@ def _dates(text: str, wall_now: float) -> list[float]:
 def _moment(match: re.Match[str], wall_now: float) -> float | None:
     year = int(match["year"])
     try:
-        if len(match["year"]) == 2:  # more than 50 years ahead means the past century (RFC 9110, 5.6.7)
-            this_year = datetime.fromtimestamp(wall_now, UTC).year
-            year += this_year - this_year % 100
-            year -= 100 if year > this_year + 50 else 0
+        if len(match["year"]) == 2:  # never more than 50 years ahead (RFC 9110, 5.6.7)
+            first = datetime.fromtimestamp(wall_now, UTC).year - 49
+            year = first + (year - first) % 100
         second = min(int(match["second"]), 59)  # a leap second is legal and unknown to datetime
         month = _MONTHS.index(match["month"]) + 1
         moment = datetime(year, month, int(match["day"]), int(match["hour"]), int(match["minute"]), second, tzinfo=UTC)

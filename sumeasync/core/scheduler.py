@@ -21,7 +21,7 @@ from sumeasync.models import Lane
 __all__ = ["Scheduler"]
 
 LANE_STEPS: dict[Lane, tuple[Step, ...]] = {
-    lane: tuple(step for step in Step if LANES.get(step) == lane) for lane in ("read", "create", "media")
+    lane: tuple(step for step in Step if LANES[step] == lane) for lane in ("read", "create", "media")
 }
 
 
@@ -34,7 +34,7 @@ class Scheduler:
     def __init__(self, budget: Budget, places: Mapping[Lane, int], creates_per_type: int = 1) -> None:
         self.budget = budget
         self._timers: DelayQueue[Job] = DelayQueue()
-        self._ready: dict[Step, deque[Job]] = {step: deque() for step in LANES}
+        self._ready: tuple[deque[Job], ...] = tuple(deque() for _ in LANES)
         self._free = dict(places)
         self._closed: set[Lane] = set()
         self._creates: dict[str, deque[Job]] = {}
@@ -51,7 +51,7 @@ class Scheduler:
     @property
     def ready(self) -> int:
         """How many jobs are due and wait for a place or a token."""
-        return sum(map(len, self._ready.values())) + sum(map(len, self._creates.values()))
+        return sum(map(len, self._ready)) + sum(map(len, self._creates.values()))
 
     def push(self, job: Job, due: float) -> None:
         """Schedule the job's step at `due`, in seconds on the engine's clock."""
@@ -101,7 +101,7 @@ class Scheduler:
 
     def remove(self, unwanted: Callable[[Job], bool]) -> list[Job]:
         """Take out every waiting job that is unwanted, due or not."""
-        queues = (*self._ready.values(), *self._creates.values())
+        queues = (*self._ready, *self._creates.values())
         removed = [job for queue in queues for job in queue if unwanted(job)]
         for queue in queues:
             kept = [job for job in queue if not unwanted(job)]

@@ -75,13 +75,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def policies(self) -> dict[str, Policy]:
         """The polling policy of every type that has one, defaults included. Raises SettingsError."""
         merged = dict(DEFAULT_POLICIES)
-        for type, changes in self.poll.items():
+        for type in sorted(self.poll, key=lambda type: type != OTHER):  # what holds for every other type comes first
             base = msgspec.structs.asdict(merged.get(type) or merged[OTHER])
             try:
-                merged[type] = msgspec.convert(base | changes, Policy)
-            except msgspec.ValidationError as problem:
-                raise SettingsError(f"poll.{type}: {problem}") from None
-            except SettingsError as problem:
+                merged[type] = msgspec.convert(base | self.poll[type], Policy)
+            except (msgspec.ValidationError, SettingsError) as problem:
                 raise SettingsError(f"poll.{type}: {problem}") from None
         return merged
 
@@ -93,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         try:
             table = tomllib.loads(toml)
-        except tomllib.TOMLDecodeError as problem:
+        except (ValueError, RecursionError) as problem:  # beside TOMLDecodeError: numbers too long, nested too deep
             raise SettingsError(f"the settings file is not valid TOML: {problem}") from None
         table |= {name: value for name, value in flags.items() if value is not None}
         table["poll"] = _merge_polls(table.get("poll", {}), polls)
@@ -104,9 +102,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _merge_polls(table: Any, polls: Iterable[str]) -> Any:
-    if not isinstance(table, dict):
+    if not (isinstance(table, dict) and all(isinstance(changes, dict) for changes in table.values())):
         raise SettingsError("poll must be a table by type, such as [poll.video_generation]")
-    merged = {type: dict(changes) if isinstance(changes, dict) else changes for type, changes in table.items()}
+    merged = {type: dict(changes) for type, changes in table.items()}
     for text in polls:
         name, equals, value = text.partition("=")
         type, dot, field = name.rpartition(".")

@@ -24,7 +24,8 @@ from sumeasync.models import ADOPTED, ASSET_INGEST, JSON, KINDS, Spec
 __all__ = ["make_spec", "parse_manifest", "payload_hash"]
 
 MAX_KEY = 200
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+MAX_JOB_ID = 512
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 FIELDS = ("key", "type", "input", "file", "job_id", "deadline_seconds", "download", "weight")
 CSV_TEXT = ("key", "type", "file", "job_id", "prompt")
 
@@ -44,7 +45,8 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
 
 def payload_hash(type: str, input: Mapping[str, JSON], file: str | None) -> str:
     """Hex SHA-256 over what a create would pay for, whatever the order of the fields."""
-    text = json.dumps([type, input, file], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    paid = [type, input, file]
+    text = json.dumps(paid, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -61,7 +63,10 @@ def make_spec(entry: Mapping[str, JSON] | Spec) -> Spec:
     problems = list(_problems(line))
     if problems:
         raise ManifestError(problems)
-    digest = payload_hash(line.type, line.input, line.file) if line.job_id is None else ""
+    try:
+        digest = payload_hash(line.type, line.input, line.file) if line.job_id is None else ""
+    except (TypeError, ValueError, RecursionError):
+        raise ManifestError(["input holds something that JSON cannot say"]) from None
     return Spec(
         key=line.key or line.job_id or f"{line.type.split('_')[0]}-{digest[:12]}",
         type=line.type,
@@ -108,15 +113,15 @@ def _clash(seen: dict[tuple[str, str], str], name: str, value: str | None, place
 
 
 def _problems(line: _Line) -> Iterator[str]:
-    if line.key is not None and (not line.key.strip() or len(line.key) > MAX_KEY or CONTROL.search(line.key)):
-        yield f"key must be 1 to {MAX_KEY} characters without control characters"
+    texts = (("key", line.key, MAX_KEY), ("job_id", line.job_id, MAX_JOB_ID), ("type", line.type or None, MAX_KEY))
+    for name, text, most in texts:
+        if text is not None and (not text.strip() or len(text) > most or CONTROL.search(text)):
+            yield f"{name} must be 1 to {most} characters without control characters"
     if line.deadline_seconds is not None and not line.deadline_seconds > 0:
         yield "deadline_seconds must be positive"
     if not line.weight > 0:
         yield "weight must be positive"
     if line.job_id is not None:
-        if not line.job_id.strip():
-            yield "job_id must not be empty"
         if line.input or line.file:
             yield "job_id watches a job that already runs: input and file do not go with it"
     else:
@@ -176,6 +181,10 @@ def _with_defaults(defaults: dict[str, JSON], entry: dict[str, JSON]) -> dict[st
 def _csv_entries(text: str, problems: list[str]) -> Iterator[tuple[str, dict[str, JSON]]]:
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), restkey="\0extra", strict=True)
     try:
+        names = reader.fieldnames or ()
+        if len(set(names)) < len(names):
+            problems.append("line 1: two columns have the same name")
+            return
         for row in reader:
             place = f"line {reader.line_num}"
             if "\0extra" in row:
@@ -183,7 +192,7 @@ def _csv_entries(text: str, problems: list[str]) -> Iterator[tuple[str, dict[str
                 continue
             yield place, _csv_entry(row.items())
     except csv.Error as problem:
-        problems.append(f"line {reader.line_num}: not valid CSV ({problem})")
+        problems.append(f"line {reader.reader.line_num}: not valid CSV ({problem})")
 
 
 def _csv_entry(cells: Iterable[tuple[str, str | None]]) -> dict[str, JSON]:

@@ -35,6 +35,7 @@ class Admission:
         self._lifecycle = lifecycle
         self._settings = settings
         self._seen: set[str] = set()
+        self._watched: set[str] = set()
 
     def admit(self, entry: Spec | Mapping[str, JSON], now: float, wall: float) -> Admitted:
         """Judge one entry. A spec that cannot be taken becomes a `rejected` outcome and touches nothing."""
@@ -46,6 +47,10 @@ class Admission:
         if spec.key in self._seen:
             return _refuse(spec, "duplicate_key", "the key stands for an earlier spec of this run; make it unique")
         self._seen.add(spec.key)
+        if spec.job_id is not None:
+            if spec.job_id in self._watched:
+                return _refuse(spec, "duplicate_job", "the job is watched under an earlier key of this run")
+            self._watched.add(spec.job_id)
         if not self._settings.download and spec.download:
             spec = msgspec.structs.replace(spec, download=False)
         facts = self._history.spec(spec.key)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from random import Random, SystemRandom
+from random import Random
 from types import TracebackType
 from typing import Self
 
@@ -57,7 +57,7 @@ class Engine:
         self._out = out
         self._disk = disk
         self._connector_factory = connector_factory
-        self._rng = rng or SystemRandom()
+        self._rng = rng or Random()
         self._wall_clock = wall_clock
         self._stack = AsyncExitStack()
         self._run: Run | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -43,6 +44,7 @@ class Run:
         self.total = total
         self._manifest_sha256 = manifest_sha256
         self.stopped: SumeError | None = None
+        self._source_error: Exception | None = None
         self.draining = False
         self.tally = Tally()
         self._began = kit.clock()
@@ -70,8 +72,8 @@ class Run:
     async def __anext__(self) -> Outcome:
         while not self._unread:
             if self._ended.is_set():
-                if self.stopped is not None:
-                    raise self.stopped
+                if (error := self._source_error or self.stopped) is not None:
+                    raise error
                 raise StopAsyncIteration
             await self._reader.wait()
         outcome = self._unread.popleft()
@@ -135,18 +137,27 @@ class Run:
             self._creates.cancel_scope.deadline = anyio.current_time() + self._kit.settings.grace
 
     async def _take_in(self) -> None:
-        count = 0
-        async for entry in _each(self._specs):
-            while not self._has_room():
-                await self._room.wait()
-            if self.stopped or self.draining:
-                break
-            self._admit(entry)
-            count += 1
-            if count % INTAKE_SLICE == 0:
-                await asyncio.sleep(0)
+        try:
+            await self._read_specs()
+        except StorageError as error:
+            self._fail(error)
+        except Exception as error:  # the caller's own: what was taken in is finished, then the reader is told
+            self._source_error = error
         self._intake_done = True
         self._alarm.ring()
+
+    async def _read_specs(self) -> None:
+        count = 0
+        async with aclosing(_each(self._specs)) as entries:
+            async for entry in entries:
+                while not self._has_room():
+                    await self._room.wait()
+                if self.stopped or self.draining:
+                    break
+                self._admit(entry)
+                count += 1
+                if count % INTAKE_SLICE == 0:
+                    await asyncio.sleep(0)
 
     def _has_room(self) -> bool:
         settings = self._kit.settings
@@ -163,7 +174,7 @@ class Run:
             self._enter(job)
             if job.step is Step.RECONCILE:
                 self._kit.scheduler.hold(job.type)
-            self._kit.scheduler.push(job, self._now() + delay)
+            self._push(job, self._now() + delay)
         for job, outcome in admitted.outcomes:
             self._enter(job)
             self._finish(job, outcome)
@@ -178,25 +189,32 @@ class Run:
             counts.running += 1
         self._track(job)
 
-    def _track(self, job: Job) -> None:
-        if job.id is not None:
-            self._jobs[job.id] = job
-            self._kit.claimed.add(job.id)
+    def _track(self, *jobs: Job) -> None:
+        for job in jobs:
+            if job.id is not None:
+                self._jobs[job.id] = job
+                self._kit.claimed.add(job.id)
 
     async def _dispatch(self) -> None:
         while not self._is_over():
             while (job := self._take()) is not None:
                 self._start(job)
             if not self._is_over():
-                await self._alarm.wait(self._kit.scheduler.wait())
+                await self._alarm.wait(None if self._is_paused() else self._kit.scheduler.wait())
 
     def _is_over(self) -> bool:
-        return self.draining or (self._intake_done and self._active == 0)
+        done = self._intake_done or self.stopped is not None  # a source may say nothing for ever
+        return self.draining or (done and self._active == 0)
+
+    def _is_paused(self) -> bool:
+        return self.draining or len(self._unread) >= self._kit.settings.max_unread
 
     def _take(self) -> Job | None:
-        if self.draining or len(self._unread) >= self._kit.settings.max_unread:
-            return None
-        return self._kit.scheduler.take(self._now())
+        return None if self._is_paused() else self._kit.scheduler.take(self._now())
+
+    def _push(self, job: Job, due: float) -> None:
+        self._kit.scheduler.push(job, due)
+        self._alarm.ring_by(due)
 
     def _start(self, job: Job) -> None:
         group = self._creates if job.step is Step.CREATE else self._reads
@@ -220,9 +238,10 @@ class Run:
             now, wall = self._now(), self._kit.wall_clock()
             transition = self._kit.lifecycle.advance(job, event, now, wall)
             if isinstance(event, Seen) and job.step is was and job.type == type and transition.outcome is None:
-                self._kit.scheduler.push(job, now + transition.delay)  # not yet: most answers, kept cheap
+                self._push(job, now + transition.delay)  # not yet: most answers, kept cheap
                 return
             if transition.records:
+                self._track(job, *(sibling for sibling, _ in transition.siblings))  # told even if the disk fails
                 durable = self._kit.journal.append(*transition.records)
                 if was in (Step.CREATE, Step.RECONCILE):
                     await durable
@@ -240,16 +259,15 @@ class Run:
             self._kit.scheduler.settle(job.spec.type)
         if transition.stop is not None:
             self._stop(transition.stop, was)
-        self._track(job)
         for sibling, delay in transition.siblings:
             self._enter(sibling)
-            self._kit.scheduler.push(sibling, now + delay)
+            self._push(sibling, now + delay)
         if transition.outcome is not None:
             self._finish(job, transition.outcome)
         elif self.stopped and job.step in UNSTARTED and job.step is not Step.RECONCILE:
             self._leave(job)
         else:
-            self._kit.scheduler.push(job, now + transition.delay)
+            self._push(job, now + transition.delay)
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self._finished.append((job, outcome))
@@ -310,7 +328,7 @@ class Run:
         return self._kit.clock()
 
 
-async def _each(specs: Specs) -> AsyncIterator[Spec | Mapping[str, JSON]]:
+async def _each(specs: Specs) -> AsyncGenerator[Spec | Mapping[str, JSON], None]:
     if isinstance(specs, AsyncIterable):
         async for spec in specs:
             yield spec

@@ -14,7 +14,7 @@ import msgspec
 from sumeasync.core import reconcile
 from sumeasync.core.budget import Budget
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Uploaded
-from sumeasync.core.job import Job, Product, Step
+from sumeasync.core.job import NAMES, Job, Product, Step
 from sumeasync.core.records import Intent
 from sumeasync.dialects.base import Dialect
 from sumeasync.errors import StorageError, SumeError, UsageError
@@ -72,15 +72,15 @@ class Steps:
         self._claimed = claimed
         self._wall = wall_clock
         self._clock = asyncio.get_running_loop().time
-        self._methods: dict[Step, Callable[[Job], Awaitable[Event]]] = {
-            Step.PRESIGN: self._presign,
-            Step.UPLOAD: self._upload,
-            Step.CREATE: self._create,
-            Step.RECONCILE: self._reconcile,
-            Step.POLL: self._poll,
-            Step.RESULT: self._result,
-            Step.SAVE: self._save,
-        }
+        self._methods: tuple[Callable[[Job], Awaitable[Event]], ...] = (
+            self._result,
+            self._reconcile,
+            self._presign,
+            self._poll,
+            self._create,
+            self._upload,
+            self._save,
+        )
 
     async def perform(self, job: Job) -> Event:
         """Perform the job's step. A fault comes back as an event; only StorageError is raised: it ends the run."""
@@ -92,7 +92,7 @@ class Steps:
             return Faulted(error)
 
     async def _ask(self, request: Request, step: Step) -> Response:
-        self._counter[step.name.lower()] += 1
+        self._counter[NAMES[step]] += 1
         status: int | None = None
         headers: Mapping[str, str] = {}
         try:

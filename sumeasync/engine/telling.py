@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sumeasync.core.events import Accepted, Event, Faulted, Transition
-from sumeasync.core.job import Job, Step
+from sumeasync.core.job import NAMES, Job, Step
 from sumeasync.logs import get_logger
 from sumeasync.models import Outcome
 
@@ -14,7 +14,7 @@ log = get_logger()
 
 def tell_step(job: Job, was: Step, event: Event, transition: Transition) -> None:
     """Log what a step came to."""
-    key, name = job.spec.key, was.name.lower()
+    key, name = job.spec.key, NAMES[was]
     if isinstance(event, Faulted):
         last = transition.outcome is not None or transition.stop is not None
         log.info(

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import TracebackType
-from typing import Self
-from urllib.parse import urlencode
+from typing import Any, Self
 
 import aiohttp
 import msgspec
@@ -40,11 +39,32 @@ AUTO_DETECT = zlib.MAX_WBITS | 32  # zlib or gzip, by the header of the data
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """How long each phase may take. `connect_seconds` includes the wait for a free connection of the pool."""
+    """How long each phase may take: to connect, without a byte coming, and all together.
+
+    Reads are short and asked again: for them the connection and the whole are bounded. For a create each phase is,
+    the look-up of the name included, because the phase it failed in tells whether it was sent.
+    """
 
     connect_seconds: float = 10.0
     read_idle_seconds: float = 30.0
     total_seconds: float = 60.0
+
+    def of_reads(self) -> aiohttp.ClientTimeout:
+        """For what may be sent again."""
+        return aiohttp.ClientTimeout(
+            total=min(self.total_seconds, self.connect_seconds + self.read_idle_seconds),
+            sock_connect=self.connect_seconds,
+            ceil_threshold=math.inf,  # never rounded up to a whole second
+        )
+
+    def of_creates(self) -> aiohttp.ClientTimeout:
+        """For what must not."""
+        return aiohttp.ClientTimeout(
+            total=self.total_seconds,
+            connect=self.connect_seconds,
+            sock_read=self.read_idle_seconds,
+            ceil_threshold=math.inf,
+        )
 
 
 class Client:
@@ -75,7 +95,7 @@ class Client:
     ) -> None:
         url = check_base_url(base_url)
         self.host = url.host or ""
-        self._base = str(url).rstrip("/")
+        self._base, self._prefix = url.origin(), url.raw_path.rstrip("/")
         self._key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
         self._connector_factory = connector_factory or (lambda: tcp_connector(limit))
         self._timeouts = timeouts
@@ -100,12 +120,7 @@ class Client:
             auto_decompress=False,  # aiohttp bounds each piece of the output, not the whole
             trust_env=False,  # it would also take passwords from a .netrc
             proxy=self._proxy,
-            timeout=aiohttp.ClientTimeout(
-                total=self._timeouts.total_seconds,
-                sock_connect=self._timeouts.connect_seconds,
-                sock_read=self._timeouts.read_idle_seconds,
-                ceil_threshold=math.inf,  # never rounded up to a whole second
-            ),
+            timeout=self._timeouts.of_reads(),
         )
         return self
 
@@ -127,17 +142,19 @@ class Client:
         """
         if self._session is None:
             raise UsageError("the client is not open: use it in `async with`")
-        url = f"{self._base}{request.path}?{urlencode(request.query)}" if request.query else self._base + request.path
-        data, headers = None, dict(request.headers) if request.headers else None
+        url = self._base.with_path(self._prefix + request.path, encoded=True)
+        if request.query:
+            url = url.with_query(request.query)
+        options: dict[str, Any] = {"headers": dict(request.headers)} if request.headers else {}
         if request.body is not None:
-            data = encode(request.body)
-            headers = {"Content-Type": "application/json", **(headers or {})}
+            options["data"] = encode(request.body)
+            options["headers"] = {"Content-Type": "application/json", **dict(request.headers)}
+        if request.lane == "create":
+            options["timeout"] = self._timeouts.of_creates()
         # On a kept connection found closed, aiohttp itself sends again, once, and only the methods in its
         # IDEMPOTENT_METHODS (client.py, `retry_persistent_connection` in `_request`; 3.14): a POST goes out once.
         with map_exceptions(self.host):
-            async with self._session.request(
-                request.method, URL(url, encoded=True), data=data, headers=headers, allow_redirects=False
-            ) as answer:
+            async with self._session.request(request.method, url, allow_redirects=False, **options) as answer:
                 if 300 <= answer.status < 400:
                     raise BadResponseError(redirect_text(self.host, answer.headers), status=answer.status)
                 try:

@@ -40,6 +40,9 @@ def read_key_file(path: str) -> str:
     """The key that stands alone in a small file. Raises UsageError."""
     try:
         with open(path, encoding="utf-8") as file:
-            return file.read(MAX_KEY_FILE_BYTES).strip()
-    except (OSError, UnicodeDecodeError) as problem:
+            text = file.read(MAX_KEY_FILE_BYTES + 1)
+    except (OSError, ValueError) as problem:
         raise UsageError(f"the key file cannot be read: {getattr(problem, 'strerror', None) or 'not text'}") from None
+    if not text.strip() or len(text) > MAX_KEY_FILE_BYTES:  # an empty key would let the environment's take its place
+        raise UsageError("the key file is empty, or too large to be one")
+    return text.strip()

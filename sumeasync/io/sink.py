@@ -77,7 +77,5 @@ def line(outcome: Outcome) -> bytes:
     fields["result"] = outcome.result
     if outcome.server_type is None:
         del fields["server_type"]
-    try:
-        return json.dumps(fields, ensure_ascii=False).translate(BREAKS).encode() + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return json.dumps(fields).encode() + b"\n"
+    text = json.dumps(fields, ensure_ascii=False).translate(BREAKS)
+    return text.encode(errors="replace") + b"\n"  # half of a surrogate pair is no text: it could not be read again

@@ -1,4 +1,4 @@
-"""A deterministic rig for tests of this engine and of programs that use it: virtual time, and a network in memory.
+"""A deterministic rig for tests of this engine and of programs that use it: virtual time, network and disk in memory.
 
 ```python
 async def main() -> None:
@@ -9,20 +9,29 @@ async def main() -> None:
 
 run_virtual(main)
 ```
+
+`Rig` puts them together with the simulator and checks what must hold after every run.
 """
 
 from __future__ import annotations
 
 from sumeasync.testing.clock import DeadlockError, VirtualLoop, run_virtual, virtual_elapsed
+from sumeasync.testing.disk import MemoryDisk
+from sumeasync.testing.invariants import check, violations
 from sumeasync.testing.network import MemoryConnector, MemoryNetwork
+from sumeasync.testing.rig import Rig
 from sumeasync.testing.transport import MemoryTransport
 
 __all__ = [
     "DeadlockError",
     "MemoryConnector",
+    "MemoryDisk",
     "MemoryNetwork",
     "MemoryTransport",
+    "Rig",
     "VirtualLoop",
+    "check",
     "run_virtual",
+    "violations",
     "virtual_elapsed",
 ]

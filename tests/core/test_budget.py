@@ -202,14 +202,16 @@ def test_pauses_never_shorten() -> None:
     budget.pause("read", -5.0, 1.0)
     assert budget.reserve("read", 1.0) == 9.0
     assert budget.snapshot(1.0)["read"].paused_seconds == 9.0
+    budget.pause("read", 1e9, 1.0)
+    assert budget.reserve("read", 1.0) == 3600.0
 
 
 def test_spent_window_pauses_until_its_reset() -> None:
     """A 429 that announces nothing left waits for the announced reset, and lowers no rate."""
     budget = Budget()
-    answer(budget, 429, 0.0, ratelimit_limit="10", ratelimit_remaining="0", ratelimit_reset="20")
+    answer(budget, 429, 0.0, **told(1200, 0, 20))
     assert budget.reserve("read", 0.0) == 21.0
-    assert budget.snapshot(0.0)["read"].rate_per_second == 0.5
+    assert budget.snapshot(0.0)["read"].rate_per_second == 60.0
 
 
 def test_backoff_doubles_and_ends() -> None:
@@ -247,6 +249,16 @@ def test_one_probe_after_a_refusal() -> None:
     assert budget.reserve("read", 20.0) == 0.0
 
 
+def test_late_answers_do_not_end_the_probing() -> None:
+    """A request that was admitted before the refusal says nothing of the time after it."""
+    budget = Budget()
+    assert budget.reserve("read", 0.0) == budget.reserve("read", 0.0) == 0.0
+    budget.record("read", 429, {}, 1.0, WALL)
+    budget.record("read", 200, {}, 1.1, WALL)
+    assert budget.reserve("read", 10.0) == 0.0
+    assert budget.reserve("read", 20.0) > 0.0
+
+
 @pytest.mark.parametrize("status", [None, 401, 404, 500, 503])
 def test_errors_never_speed_up(status: int | None) -> None:
     """However many fast errors come, the learned rate stays where the refusal put it."""
@@ -255,7 +267,7 @@ def test_errors_never_speed_up(status: int | None) -> None:
         answer(budget, 200, float(second))
     answer(budget, 429, 60.0)
     before = budget.snapshot(60.0)["read"].rate_per_second
-    for second in range(100, 1000, 4):
+    for second in range(100, 1000, 2):
         answer(budget, status, float(second))
     assert budget.snapshot(1000.0)["read"].rate_per_second == before == pytest.approx(0.7)
 
@@ -274,6 +286,15 @@ def test_shared_bucket() -> None:
     assert budget.reserve("media", 0.2) == 0.0
     answer(budget, 429, 5.0, "create", retry_after="30", **told(100, 79, 55))
     assert budget.reserve("read", 6.0) == 29.0
+
+
+def test_fresh_buckets_are_not_taken_for_one() -> None:
+    """Two hardly touched windows of equal limit say nothing yet about sharing."""
+    budget = Budget()
+    answer(budget, 200, 0.0, "read", **told(100, 99, 60))
+    answer(budget, 200, 0.1, "create", **told(100, 99, 60))
+    answer(budget, 429, 1.0, "create", retry_after="30")
+    assert budget.reserve("read", 2.0) == 0.0
 
 
 def test_lookalike_buckets_part() -> None:

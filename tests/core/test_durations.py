@@ -147,6 +147,22 @@ def test_jobs_cut_short_are_not_taken_for_ended() -> None:
     assert model.survival(120.0) > 0.8
 
 
+def test_jobs_may_last_for_ever() -> None:
+    """Jobs still running after most of a day make it likely that some outlast the table."""
+    model = Model(60.0)
+    for _ in range(100):
+        model.observe(80_000.0, math.inf)
+    assert model.survival(1e6) > 0.4
+
+
+def test_neighbours_share() -> None:
+    """Equal durations make near ones likely too: a few jobs do not tell an age to 10 %."""
+    model = Model(60.0)
+    for _ in range(100):
+        model.observe(100.0, 100.0)
+    assert model.survival(86.0) - model.survival(97.0) > 0.15
+
+
 @pytest.mark.parametrize(
     ("low", "high"), [(5.0, 4.0), (-1.0, 3.0), (math.nan, 3.0), (1.0, math.nan), (-math.inf, math.inf)]
 )

@@ -112,6 +112,16 @@ def test_adaptive_rests_while_unused() -> None:
     assert adaptive.rate == before
 
 
+def test_adaptive_does_not_grow_by_waiting() -> None:
+    """A pause between two accepted requests counts for little: growth is earned by use."""
+    adaptive = Adaptive()
+    in_use(adaptive, 0.0, 60.0, 10.0)
+    adaptive.refused(60.0, 0.0)
+    adaptive.accepted(61.0)
+    adaptive.accepted(85.0)
+    assert adaptive.rate < 7.5
+
+
 def test_adaptive_never_exceeds_twice_the_accepted_rate() -> None:
     """Growth is bounded by twice what the server is seen to accept."""
     adaptive = Adaptive()
@@ -137,6 +147,14 @@ def test_window_keeps_the_smallest_remainder() -> None:
     window.answered(LimitView(10, 5, 30.0), 1.0)
     window.answered(LimitView(10, 6, 30.0), 1.1)
     assert window.remaining == 5
+
+
+def test_window_counts_the_unanswered() -> None:
+    """A request that never was answered may have been counted."""
+    window = Window(in_flight=2)
+    window.answered(LimitView(10, 5, 30.0), 1.0)
+    window.answered(None, 2.0)
+    assert window.remaining == 4
 
 
 def test_window_renews_itself() -> None:
@@ -166,6 +184,23 @@ def test_window_follows_a_shorter_announcement() -> None:
     window.take(0.0)
     window.answered(LimitView(120, 58, 10.0), 1.0)
     assert window.reset_at == 11.0
+
+
+def test_window_learns_its_length_anew() -> None:
+    """An untouched window right after the last one shows the true length, whatever was announced before."""
+    window = Window(in_flight=2)
+    window.answered(LimitView(10, 8, 600.0), 0.0)
+    window.answered(LimitView(10, 9, 60.0), 600.5)
+    assert window.rate == pytest.approx(10 / 60)
+
+
+@pytest.mark.parametrize("view", [None, LimitView(limit=10), LimitView(10, 5)])
+def test_window_is_not_denied_by_silence(view: LimitView | None) -> None:
+    """Only an announcement with both remaining and reset can contradict a window."""
+    window = Window(in_flight=1)
+    window.answered(LimitView(10, 1, 30.0), 0.0)
+    assert not window.denies(view, 1.0)
+    assert window.denies(LimitView(10, 9, 29.0), 1.0)
 
 
 def test_window_without_a_limit() -> None:

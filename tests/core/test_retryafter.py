@@ -44,6 +44,18 @@ def test_unreadable(text: str | None) -> None:
     assert retry_after_seconds(text, NOW) is None
 
 
+@pytest.mark.parametrize(
+    ("wall_now", "text", "seconds"),
+    [
+        (1_800_000_000.0, "Sunday, 06-Nov-94 08:49:37 GMT", 0.0),  # in 2027 "94" is 1994
+        (946_684_795.0, "Saturday, 01-Jan-00 00:00:00 GMT", 5.0),  # in 1999 "00" is 2000
+    ],
+)
+def test_two_digit_years(wall_now: float, text: str, seconds: float) -> None:
+    """A year of two digits is the nearest such year, at most 50 years ahead."""
+    assert retry_after_seconds(text, wall_now) == seconds
+
+
 def test_cap() -> None:
     """The cap is the caller's."""
     assert retry_after_seconds("500", NOW, cap_seconds=60.0) == 60.0
@@ -71,6 +83,7 @@ def test_any_text(text: str, wall_now: float) -> None:
         ({"ratelimit-limit": "lots"}, None),
         ({"ratelimit-limit": "120", "ratelimit-remaining": "3", "ratelimit-reset": "12"}, LimitView(120, 3, 12)),
         ({"x-ratelimit-limit": "120", "x-ratelimit-remaining": "3", "x-ratelimit-reset": "12"}, LimitView(120, 3, 12)),
+        ({"x-rate-limit-remaining": "3", "content-type": "text/plain"}, LimitView(None, 3, None)),
         ({"ratelimit-remaining": "3", "x-ratelimit-remaining": "9"}, LimitView(None, 3, None)),
         ({"ratelimit-limit": "100, 100;w=60"}, LimitView(100)),
         ({"ratelimit": "limit=100, remaining=3, reset=12"}, LimitView(100, 3, 12)),
