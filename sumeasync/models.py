@@ -1,6 +1,7 @@
 """Values that every layer shares: no behaviour beyond what a value knows of itself.
 
-All are `msgspec.Struct`: frozen where nothing may change, small, and decoded strictly.
+All are `msgspec.Struct`: frozen where nothing may change, small, and decoded strictly. What may hold a payload, a link
+or a header does not show it: `repr` says which one it is, and no more.
 Times named ``…_at`` are wall-clock seconds since the epoch and only informative; durations are ``…_seconds``.
 """
 
@@ -59,6 +60,9 @@ class Spec(msgspec.Struct, frozen=True, gc=False):
     weight: float = 1.0
     payload_hash: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Spec {self.key} {self.type or 'of any type'}>"
+
 
 class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request to the API, as a dialect spells it; `path` is relative to the base URL."""
@@ -70,6 +74,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     body: JSON = None
     headers: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"
+
 
 class Response(msgspec.Struct, frozen=True, gc=False):
     """The answer to a `Request`: any HTTP status, `body` decoded, header names in lower case."""
@@ -77,6 +84,9 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     status: int
     body: JSON
     headers: Mapping[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -112,6 +122,9 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     url: str
     content_type: str | None = None
 
+    def __repr__(self) -> str:
+        return "<Link>"  # even the pointer is made of the server's words
+
 
 class Media(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A file on disk under its final name, therefore whole. `path` is relative to the output directory.
@@ -138,8 +151,14 @@ class Timings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     server_completed: float | None = None
 
 
-OURS = ("bad_spec", "duplicate_job", "duplicate_key", "spec_changed")
-"""Codes of specs that were refused here, before anything was sent: mended, they can be run."""
+UNSETTLED = {
+    "rejected": ("bad_spec", "duplicate_key", "spec_changed", "usage"),
+    "completed": ("interrupted",),
+}
+"""Codes that a later run may undo: a spec refused here before anything was sent, media that did not come through."""
+
+OPEN = ("timed_out", "unknown")
+"""Statuses that are ours alone, and say that the end is not known."""
 
 OutcomeStatus = Literal["completed", "failed", "canceled", "expired", "timed_out", "rejected", "unknown"]
 
@@ -162,11 +181,15 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     timings: Timings = Timings()
     polls: int = 0
 
+    def __repr__(self) -> str:
+        return f"<Outcome {self.key} {self.job_id or 'no job'} {self.status}, {len(self.files)} files>"
+
     @property
     def final(self) -> bool:
         """Whether nothing more can come of it; a later run goes on with what is not final."""
-        mistaken = self.status == "rejected" and self.error is not None and self.error.code in OURS
-        return self.status not in ("timed_out", "unknown") and not mistaken
+        if self.error is not None and self.error.http_status is None:
+            return self.error.code not in UNSETTLED.get(self.status, ()) and self.status not in OPEN
+        return self.status not in OPEN
 
     @property
     def ok(self) -> bool:

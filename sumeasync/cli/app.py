@@ -57,7 +57,7 @@ def main() -> None:
     """Run the command line on `sys.argv`; always ends in `SystemExit`."""
     mend_streams()
     try:
-        app()
+        app(prog_name="sumeasync")
     except SumeError as error:
         sys.exit(report_error(error))
     except KeyboardInterrupt:

@@ -111,7 +111,7 @@ class Stage:
 
     def _drain(self, run: Run) -> None:
         run.drain()
-        self.voice.say("stopping: nothing new is created, the ids of running jobs are kept; again to leave at once")
+        self.voice.say("stopping: nothing new is created, running jobs keep their ids; Ctrl-C again leaves at once")
 
     async def _follow(self, run: Run) -> SumeError | None:
         """Show every outcome as it comes; returns what ended the run early, if anything."""

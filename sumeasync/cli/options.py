@@ -80,7 +80,4 @@ def read_key(path: Path | None) -> str | None:
         return None
     from sumeasync.io.credentials import read_key_file
 
-    key = read_key_file(str(path))
-    if not key:
-        raise UsageError("the key file is empty")
-    return key
+    return read_key_file(str(path))

@@ -100,6 +100,8 @@ def _footer(statistics: Statistics, pace: Pace, *, draining: bool) -> Text:
         parts.append(f"{count(statistics.media_files, 'file')}, {bytes_text(statistics.media_bytes)}")
     if statistics.skipped:
         parts.append(f"{statistics.skipped:,} done earlier")
+    if statistics.faults:
+        parts.append(count(statistics.faults, "fault"))
     if statistics.rate_limited:
         parts.append(f"{statistics.rate_limited:,} rate limited")
     if draining:

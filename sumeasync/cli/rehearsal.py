@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sumeasync.cli.batch import Logging, Show, Stage, run_loop
 from sumeasync.cli.manifest import Manifest, read_manifest
-from sumeasync.cli.wording import bytes_text, table
+from sumeasync.cli.wording import bytes_text, quoted, table
 from sumeasync.core import redact
 from sumeasync.core.polling import DEFAULT_POLICIES
 from sumeasync.core.report import EXIT_CODES
@@ -39,7 +39,7 @@ def rehearse(out: Path, *, speed: float, quiet: bool, verbose: int) -> int:
     adopted = world.preload(2, type="video_generation")
     adopted[1].fate = "failed"
     manifest = write_manifest(folder, [job.id for job in adopted])
-    stage = Stage(Show(quiet=quiet), out=str(folder), command=f"sumeasync demo --out {redact.escape(str(folder))}")
+    stage = Stage(Show(quiet=quiet), out=str(folder), command="sumeasync demo")
     if not quiet:
         stage.voice.say(f"{len(manifest.specs)} specs against a simulated API, {speed:g} times as fast as the real one")
 
@@ -134,7 +134,7 @@ def harvest(folder: Path) -> list[str]:
             )
         )
     lines = table(("key", "type", "status", "polls", "size", "file"), sorted(rows))
-    shown = redact.escape(str(folder))
+    shown = quoted(str(folder))
     return [
         "",
         *lines,

@@ -41,8 +41,7 @@ def status(
 def describe(standing: Standing, out: str, *, all_ids: bool) -> list[str]:
     """The standing in words."""
     from sumeasync.cli.summary import MAX_IDS, open_lines
-    from sumeasync.cli.wording import bytes_text, count, counts_text, holder_text
-    from sumeasync.core import redact
+    from sumeasync.cli.wording import bytes_text, count, counts_text, holder_text, quoted
 
     lines = [holder_text(standing.holder)] if standing.holder else []
     lines.append(f"specs: {counts_text(standing.specs) or 'none'}")
@@ -53,7 +52,7 @@ def describe(standing: Standing, out: str, *, all_ids: bool) -> list[str]:
             lines.append(f"{words}: {len(items):,}")
             lines += open_lines(items, out, cap=None if all_ids else MAX_IDS)
     if standing.unfinished or standing.unknown:
-        lines.append(f"go on with: sumeasync run MANIFEST --out {redact.escape(out)}")
+        lines.append(f"go on with: sumeasync run MANIFEST --out {quoted(out)}")
     else:
         lines.append("nothing is open")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sumeasync.cli.wording import bytes_text, count, counts_text, seconds_text
+from sumeasync.cli.wording import bytes_text, count, counts_text, quoted, seconds_text
 from sumeasync.core import redact
 from sumeasync.core.report import Report, Unresolved
 
@@ -58,5 +58,5 @@ def open_lines(items: Sequence[Unresolved], out: str | None, *, cap: int | None 
     for one in items[:cap]:
         yield f"  {redact.escape(one.job_id or '-')}  {redact.escape(one.key)}  {one.status.replace('_', ' ')}"
     if cap is not None and len(items) > cap:
-        where = f"; all of them: sumeasync status {redact.escape(out)} --all" if out is not None else ""
+        where = f"; all of them: sumeasync status {quoted(out)} --all" if out is not None else ""
         yield f"  … and {len(items) - cap:,} more{where}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 
@@ -19,6 +20,7 @@ __all__ = [
     "holder_text",
     "outcome_line",
     "pretty",
+    "quoted",
     "seconds_text",
     "table",
 ]
@@ -26,9 +28,9 @@ __all__ = [
 MAX_DEPTH = 200
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
+def count(number: int, noun: str) -> str:
     """A number and its noun: ``1 job``, ``2 jobs``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def bytes_text(size: float) -> str:
@@ -83,6 +85,11 @@ def pretty(document: JSON) -> str:
     """A document for readers, without any character that steers a terminal."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     return "\n".join(redact.escape(line) for line in text.split("\n"))
+
+
+def quoted(path: str) -> str:
+    """A path fit to be pasted into a command."""
+    return redact.escape(shlex.quote(path))
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -142,6 +142,14 @@ class Model:
         hazard = self.hazard(t)
         return math.sqrt(2.0 * cost_ratio / hazard) if hazard > 0.0 else math.inf
 
+    def worth_of(self, interval: float) -> float:
+        """The A that a fixed `interval` costs on a job of this typical duration of which nothing else is known.
+
+        For a memoryless job h = 1/E[T] and A = h·d²/2. Spent on a known duration, the same A needs fewer polls and
+        leaves less delay, both by the same factor, the root of E[T] / (integral of sqrt(f·R))².
+        """
+        return interval * interval / (2.0 * max(self.quantile(0.5), interval))
+
     @property
     def trusted(self) -> bool:
         """False while recent jobs were noticed at more than twice the delay this model predicts."""

@@ -25,6 +25,9 @@ class Uploaded(msgspec.Struct, frozen=True, gc=False):
 
     object_key: str
 
+    def __repr__(self) -> str:
+        return "<Uploaded>"
+
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
     """These jobs exist for the spec; `adopted` when found rather than answered."""
@@ -45,6 +48,9 @@ class Fetched(msgspec.Struct, frozen=True, gc=False):
     view: JobView
     result: JSON
     links: tuple[Link, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Fetched {self.view.id}, {len(self.links)} links>"
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from sumeasync.core import redact
 from sumeasync.core.job import Step
 from sumeasync.errors import (
     ApiError,
@@ -47,8 +48,10 @@ def verdict(error: SumeError, step: Step) -> Verdict:
 
 
 def failure(error: SumeError) -> Failure:
-    """An error as it is shown beside an outcome. The text is the server's: whoever shows it, sanitizes it."""
+    """An error as it is kept and shown beside an outcome, sanitized: its text may be the server's."""
     if isinstance(error, ApiError):
-        return Failure(error.code or f"http_{error.status}", str(error), error.request_id, error.status)
+        code = error.code or f"http_{error.status}"
+        return redact.failure(Failure(code, str(error), error.request_id, error.status))
     name = type(error).__name__.removesuffix("Error")
-    return Failure("".join("_" * (i > 0 and c.isupper()) + c.lower() for i, c in enumerate(name)), str(error))
+    code = "".join("_" * (i > 0 and c.isupper()) + c.lower() for i, c in enumerate(name))
+    return redact.failure(Failure(code, str(error)))

@@ -20,8 +20,8 @@ class Step(IntEnum):
     PRESIGN = 2
     POLL = 3
     CREATE = 4
-    UPLOAD = 5
-    SAVE = 6
+    SAVE = 5
+    UPLOAD = 6
 
 
 LANES: tuple[Lane, ...] = ("read", "read", "read", "read", "create", "media", "media")
@@ -39,6 +39,9 @@ class Product(msgspec.Struct, eq=False):
     files: tuple[Media, ...] = ()
     known: tuple[Media, ...] = ()
     error: Failure | None = None
+
+    def __repr__(self) -> str:
+        return f"<Product, {len(self.files)} of {len(self.links)} files>"
 
 
 class Job(msgspec.Struct, eq=False, gc=False):

@@ -15,7 +15,7 @@ Rule 1: a fault is not an end. A fault brings the same step back, later; what th
 Rule 2: a create is sent twice only when it is certain that the first try started nothing (`Verdict.RETRY`). A refusal
         is final (`REFUSED`); when nobody can know, the spec is looked for (`AMBIGUOUS`), never sent again.
 Rule 3: a terminal state is recorded once; the first one wins. What goes wrong later (no result, no media) is an error
-        beside `completed`, never another status.
+        beside `completed`, never another status; one that may pass is not final, so the next run tries again.
 Rule 4: a deadline ends the waiting, not the job: the outcome `timed_out` is not final.
 
 Everything here is synchronous and does no I/O: `now` (engine clock) and `wall` (epoch) arrive as arguments, and what
@@ -25,12 +25,16 @@ must be done is returned for the caller to do.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from random import Random
 
-from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
+from sumeasync.core.durations import Durations
+from sumeasync.core.endings import ended_of, outcome_of
+from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition
 from sumeasync.core.faults import Verdict, failure, verdict
 from sumeasync.core.job import Job, Product, Step
-from sumeasync.core.polling import Policy, first_delay, next_delay, policy_for, retry_delay
+from sumeasync.core.pacing import Pacer
+from sumeasync.core.polling import Policy, retry_delay
 from sumeasync.core.records import Created, Ended, Rejected, Saved, Unknown
 from sumeasync.errors import (
     ApiError,
@@ -46,7 +50,7 @@ from sumeasync.errors import (
     TransportError,
     UsageError,
 )
-from sumeasync.models import ASSET_INGEST, Failure, JobView, Outcome, OutcomeStatus, Spec, Timings
+from sumeasync.models import ASSET_INGEST, Failure, JobView, OutcomeStatus, Spec
 
 __all__ = ["Lifecycle", "may_begin_again"]
 
@@ -55,19 +59,27 @@ RECONCILE_AFTER_SECONDS = 5.0
 RECONCILE_TRIES = 3
 RESULT_TRIES = 12
 LINK_REFRESHES = 3
-MENDABLE = ("connect", "unauthorized", "insufficient_credits", "rate_limit_exceeded")
+MENDABLE = ("connect", "unauthorized", "insufficient_credits", "rate_limit_exceeded", "usage")
 
 
 def may_begin_again(refusal: Failure) -> bool:
-    """Whether a refused create is worth sending later: the cause lay in the key, the credits or the way there."""
+    """Whether a refused create is worth sending later: the cause lay here, in the key, the credits or the way there."""
     return refusal.code.lower() in MENDABLE or refusal.http_status in (401, 402, 403, 429)
 
 
 class Lifecycle:
-    """Applies the table to jobs; holds the policies and the source of jitter, and no job."""
+    """Applies the table to jobs; holds the policies, what is learned and the source of jitter, and no job."""
 
-    def __init__(self, policies: dict[str, Policy], rng: Random, *, save_attempts: int, idempotent: bool) -> None:
-        self.policies = policies
+    def __init__(
+        self,
+        policies: Mapping[str, Policy],
+        rng: Random,
+        *,
+        save_attempts: int,
+        idempotent: bool,
+        durations: Durations | None = None,
+    ) -> None:
+        self._pacer = Pacer(policies, rng, durations)
         self._rng = rng
         self._save_attempts = save_attempts
         self._idempotent = idempotent
@@ -80,7 +92,7 @@ class Lifecycle:
         return Job(spec, step, born=now, type=spec.type), 0.0
 
     def advance(self, job: Job, event: Event, now: float, wall: float) -> Transition:
-        """Apply one event to `job` and say what follows. Changes nothing but `job`."""
+        """Apply one event to `job` and say what follows. Changes nothing but `job` and what is learned."""
         if isinstance(event, Fetched) and event.view.status not in ("completed", None) and not event.links:
             event = Faulted(NotReadyError("the result is not there yet", status=409, code="job_not_completed"))
         if isinstance(event, Faulted):
@@ -98,8 +110,8 @@ class Lifecycle:
                 return self._complete(job, wall)
             case Placed(presigned):
                 job.step, job.carry = Step.UPLOAD, presigned
-            case Uploaded(object_key):
-                job.step, job.carry = Step.CREATE, object_key
+            case _:  # Uploaded
+                job.step, job.carry = Step.CREATE, event.object_key
         return Transition()
 
     def resume(self, spec: Spec, job_id: str, now: float, created_at: float | None) -> tuple[Job, float]:
@@ -110,8 +122,8 @@ class Lifecycle:
         self, spec: Spec, job_id: str, now: float, created_at: float | None, *, adopted: bool
     ) -> tuple[Job, float]:
         job = Job(spec, Step.POLL, job_id, born=now, type=spec.type, created_at=created_at)
-        policy = policy_for(self.policies, spec.type)
-        return job, min(first_delay(policy, self._rng, adopted=adopted), self._time_left(job, policy, now))
+        left = self._time_left(job, self._pacer.policy(spec.type), now)
+        return job, min(self._pacer.first(spec.type, adopted=adopted), left)
 
     def _accepted(self, job: Job, ids: tuple[str, ...], now: float, wall: float, adopted: bool) -> Transition:
         if not ids:
@@ -130,21 +142,21 @@ class Lifecycle:
             if view.status == "running" and job.running_since is None:
                 job.running_since, job.started_at = now, wall
             job.alive_at = wall
-            return self._wait(job, now, view.floor_seconds or 0.0)
+            return self._wait(job, now, wall, view.floor_seconds or 0.0)
         job.view, job.detected_at, job.status = view, wall, view.status
-        record = self._ended(job, view.status, wall)
+        record = self._learn(job, view.status, wall)
         if view.status == "completed":
             job.step, job.carry = Step.RESULT, Product()
             return Transition((record,))
         error = view.error or Failure(view.status, "the server gave no reason")
-        return Transition((record,), outcome=self._outcome(job, view.status, error))
+        return Transition((record,), outcome=outcome_of(job, view.status, error))
 
-    def _wait(self, job: Job, now: float, floor: float) -> Transition:
-        policy = policy_for(self.policies, job.type)
+    def _wait(self, job: Job, now: float, wall: float, floor: float) -> Transition:
+        policy = self._pacer.policy(job.type)
         left = self._time_left(job, policy, now)
         if left <= 0:
             return self._timed_out(job)
-        return Transition(delay=min(left, next_delay(policy, now - job.born, self._rng, floor=floor)))
+        return Transition(delay=min(left, self._pacer.next(job, now, wall, floor=floor)))
 
     def _time_left(self, job: Job, policy: Policy, now: float) -> float:
         deadline = job.spec.deadline_seconds or policy.deadline
@@ -157,7 +169,7 @@ class Lifecycle:
 
     def _timed_out(self, job: Job) -> Transition:
         what = "the job still runs at the server" if job.id else "the create could not be sent"
-        return Transition(outcome=self._outcome(job, "timed_out", Failure("deadline", f"the deadline passed; {what}")))
+        return Transition(outcome=outcome_of(job, "timed_out", Failure("deadline", f"the deadline passed; {what}")))
 
     def _fetched(self, job: Job, event: Fetched, wall: float) -> Transition:
         product: Product = job.carry
@@ -173,7 +185,12 @@ class Lifecycle:
     def _complete(self, job: Job, wall: float) -> Transition:
         product: Product = job.carry
         records = (Saved(job.spec.key, job.id or "", wall, product.files),) if product.files else ()
-        return Transition(records, outcome=self._outcome(job, "completed", product.error, wall))
+        return Transition(records, outcome=outcome_of(job, "completed", product.error, wall))
+
+    def _learn(self, job: Job, status: OutcomeStatus, wall: float, error: Failure | None = None) -> Ended:
+        ended = ended_of(job, status, wall, error)
+        self._pacer.learn(ended)
+        return ended
 
     def _faulted(self, job: Job, event: Faulted, now: float, wall: float) -> Transition:
         job.faults += 1
@@ -193,7 +210,7 @@ class Lifecycle:
     def _create_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         if isinstance(error, LinkExpiredError) and job.step is Step.UPLOAD:
             job.step = Step.PRESIGN
-        late = self._time_left(job, policy_for(self.policies, job.type), now) <= 0
+        late = self._time_left(job, self._pacer.policy(job.type), now) <= 0
         match verdict(error, job.step):
             case Verdict.RETRY:
                 again = self._timed_out(job) if late else self._retry(job, error)
@@ -209,20 +226,20 @@ class Lifecycle:
                 )
             case Verdict.STOPPED:  # nothing was started, and it may be once the cause is mended: no outcome yet
                 return Transition((Rejected(job.spec.key, wall, failure(error)),), stop=error)
-            case Verdict.REFUSED:
+            case _:  # REFUSED
                 problem = failure(error)
                 refused = Rejected(job.spec.key, wall, problem)
-                return Transition((refused,), outcome=self._outcome(job, "rejected", problem))
+                return Transition((refused,), outcome=outcome_of(job, "rejected", problem))
 
     def _reconcile_fault(self, job: Job, error: SumeError, now: float) -> Transition:
         unread = isinstance(error, TransportError | RateLimitError | ServerError)  # that says nothing about the job
-        patient = unread and self._time_left(job, policy_for(self.policies, job.type), now) > 0
+        patient = unread and self._time_left(job, self._pacer.policy(job.type), now) > 0
         return self._retry(job, error) if patient or job.faults < RECONCILE_TRIES else self._unknown(job)
 
     def _unknown(self, job: Job) -> Transition:
         cause = job.carry if isinstance(job.carry, Failure) else Failure("no_answer", "the answer was lost")
         text = f"the create may have been paid ({cause.message or cause.code}), and the job list does not settle it"
-        return Transition(outcome=self._outcome(job, "unknown", Failure("unknown_create", text, cause.request_id)))
+        return Transition(outcome=outcome_of(job, "unknown", Failure("unknown_create", text, cause.request_id)))
 
     def _poll_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         fresh = job.spec.job_id is None and now - job.born < NOT_FOUND_GRACE_SECONDS
@@ -230,9 +247,9 @@ class Lifecycle:
             if _key_refused(job, error):
                 return Transition(delay=retry_delay(job.faults, self._rng), stop=error)
             job.detected_at = wall
-            record = self._ended(job, "failed", wall, failure(error))
-            return Transition((record,), outcome=self._outcome(job, "failed", failure(error)))
-        left = self._time_left(job, policy_for(self.policies, job.type), now)
+            record = self._learn(job, "failed", wall, failure(error))
+            return Transition((record,), outcome=outcome_of(job, "failed", failure(error)))
+        left = self._time_left(job, self._pacer.policy(job.type), now)
         return self._timed_out(job) if left <= 0 else self._retry(job, error, within=left)
 
     def _result_fault(self, job: Job, error: SumeError, wall: float) -> Transition:
@@ -242,13 +259,14 @@ class Lifecycle:
         hopeless = isinstance(error, RefusedError) or job.faults >= tries
         if isinstance(error, RateLimitError) or not hopeless:
             return self._retry(job, error)
-        job.carry.error = failure(error)
+        job.carry.error = _lasting(error)
         return self._complete(job, wall)
 
     def _save_fault(self, job: Job, event: Faulted, wall: float) -> Transition:
         product: Product = job.carry
-        product.files = event.files
-        error = event.error
+        if len(event.files) > len(product.files):
+            job.faults = 1  # it got on: patience begins anew
+        product.files, error = event.files, event.error
         if isinstance(error, LinkExpiredError) and job.refreshes < LINK_REFRESHES:
             job.refreshes += 1
             job.step = Step.RESULT
@@ -256,42 +274,16 @@ class Lifecycle:
         final = isinstance(error, LinkExpiredError | RefusedError | UsageError)
         if not final and job.faults < self._save_attempts:
             return self._retry(job, error)
-        product.error = Failure("download_failed", str(error))
+        product.error = _lasting(error, "download_failed")
         return self._complete(job, wall)
 
-    def _ended(self, job: Job, status: OutcomeStatus, wall: float, error: Failure | None = None) -> Ended:
-        view = job.view
-        begun = (view.started_at or view.created_at) if view else None
-        seconds = view.completed_at - begun if view and view.completed_at and begun else None
-        return Ended(
-            job.spec.key,
-            job.id or "",
-            status,
-            wall,
-            job.type,
-            error or (view.error if view else None),
-            job.created_at,
-            job.started_at,
-            job.alive_at,
-            seconds,
-            job.polls,
-        )
 
-    def _outcome(self, job: Job, status: OutcomeStatus, error: Failure | None, saved: float | None = None) -> Outcome:
-        product = job.carry if isinstance(job.carry, Product) else Product()
-        view, own = job.view, job.spec.type or job.type
-        timings = Timings(
-            created=job.created_at,
-            started=job.started_at,
-            detected=job.detected_at,
-            saved=saved if product.files else None,
-            server_created=view.created_at if view else None,
-            server_completed=view.completed_at if view else None,
-        )
-        other = job.type if job.type and job.type != own else None
-        return Outcome(
-            job.spec.key, job.id, own, status, other, product.result, product.files, error, timings, job.polls
-        )
+def _lasting(error: SumeError, code: str = "") -> Failure:
+    """What went wrong after completion: for good, or (`interrupted`) such that a later run may have more luck."""
+    passing = isinstance(error, TransportError | ServerError | RateLimitError | NotReadyError)
+    if passing and not isinstance(error, LinkExpiredError):
+        return Failure("interrupted", str(error))
+    return Failure(code, str(error)) if code else failure(error)
 
 
 def _asked(error: SumeError) -> float:

@@ -1,4 +1,4 @@
-"""A result payload as it is kept: whole, but with the local file where a link to it stood, and no signed link."""
+"""A result payload as it is kept: whole, but with the local file where a link to it stood; no signed link, no key."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from sumeasync.core.redaction.marks import mark
+from sumeasync.core.redaction.secrets import VENDOR_KEY
 from sumeasync.models import JSON
 
 __all__ = ["localize"]
@@ -14,6 +15,13 @@ __all__ = ["localize"]
 MAX_DEPTH = 200
 # A text that begins as a link is one to its end, whatever is in it; inside a text it ends where no link goes on.
 LINK = re.compile(r"(?is)^\s*https?://.*|(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:(?:\\*[/\\]){2}[^\s\"'<>`]+")
+ENCODED = re.compile(r"(?i)[a-z][a-z0-9+.-]*%(?:25)*3a(?:%(?:25)*(?:2f|5c)){2,}[^\s\"'<>`]+")
+# What remains of a signed link that lost its beginning.
+SIGNATURE = re.compile(
+    r"(?i)(?<![a-z0-9])((?:x-(?:amz|goog|oss|cos|tos)-(?:signature|credential|security-token)|"
+    r"(?:oss|google|aws)?accesskeyid|googleaccessid|key-pair-id|signature|sig|hmac)(?:=|%(?:25)*3d))[^\s&\"'<>`]+"
+)
+KEY = re.compile(VENDOR_KEY)
 
 
 def localize(payload: JSON, saved: Mapping[str, str], depth: int = 0) -> JSON:
@@ -28,13 +36,22 @@ def localize(payload: JSON, saved: Mapping[str, str], depth: int = 0) -> JSON:
 
 
 def _text(text: str, saved: Mapping[str, str]) -> str:
-    return saved[text] if text in saved else LINK.sub(_unsigned, text)
+    if text in saved:
+        return saved[text]
+    text = LINK.sub(_unsigned, text)
+    if "=" in text or "%" in text:
+        text = SIGNATURE.sub(_blank, ENCODED.sub(mark("url"), text))
+    return KEY.sub(mark("secret"), text)
+
+
+def _blank(found: re.Match[str]) -> str:
+    return found[1] + mark("secret")
 
 
 def _unsigned(link: re.Match[str]) -> str:
     try:
         parts = urlsplit(link[0].strip())
-        signed = parts.query or parts.username or parts.password
+        signed = parts.query or parts.fragment or parts.username or parts.password
         return mark("url", parts.hostname or "") if signed else link[0]
     except ValueError:
         return mark("url")

@@ -9,6 +9,7 @@ uncertainty about a late job is proportional to how late it is. Each gap is jitt
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from random import Random
 
 import msgspec
@@ -69,7 +70,7 @@ DEFAULT_POLICIES = {
 """From the vendor's advice: longer for video than for image, longest for Reference Analysis; jobs run 80-250 s."""
 
 
-def policy_for(policies: dict[str, Policy], type: str) -> Policy:
+def policy_for(policies: Mapping[str, Policy], type: str) -> Policy:
     """The policy of `type`, or of every other type."""
     return policies.get(type) or policies.get(OTHER) or DEFAULT_POLICIES[OTHER]
 

@@ -22,9 +22,9 @@ from sumeasync.core.redaction import text as texts
 from sumeasync.core.redaction.links import url
 from sumeasync.core.redaction.marks import escape, mark, size
 from sumeasync.core.redaction.shapes import word
-from sumeasync.models import JSON
+from sumeasync.models import JSON, Failure
 
-__all__ = ["MAX_LINE", "error", "error_line", "escape", "event", "text", "url", "value"]
+__all__ = ["MAX_LINE", "error", "error_line", "escape", "event", "failure", "text", "url", "value"]
 
 MAX_LINE = 16_000
 """The most bytes an event takes as one line of ASCII JSON."""
@@ -41,6 +41,16 @@ text = texts.text
 error = errors.error
 error_line = errors.one_line
 value = fields.value
+
+
+def failure(given: Failure) -> Failure:
+    """Return a failure fit to be shown and kept: its code a single word, its message scrubbed, its request id an id."""
+    return Failure(
+        code=str(value("code", given.code)) if given.code else "",
+        message=text(given.message),
+        request_id=None if given.request_id is None else str(value("request_id", given.request_id)),
+        http_status=given.http_status,
+    )
 
 
 def event(given: Mapping[str, object]) -> dict[str, JSON]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -90,14 +90,19 @@ class Tally:
             "p95": round(delays[len(delays) * 95 // 100], 3),
         }
 
-    def exit_code(self, stopped: SumeError | None, earlier: Mapping[OutcomeStatus, int]) -> int:
-        """The gravest of what happened; nothing but completed jobs, now and earlier, is 0."""
+    def exit_code(
+        self, stopped: SumeError | None, earlier: Mapping[OutcomeStatus, int], left: Collection[str] = ()
+    ) -> int:
+        """The gravest of what happened; nothing but completed jobs, now and earlier, and nothing `left`, is 0.
+
+        `left` are the statuses of what a run that was stopped early has no outcome for.
+        """
         for kind, name in ((StorageError, "storage"), (AuthError, "auth"), (CreditsError, "credits")):
             if isinstance(stopped, kind):
                 return EXIT_CODES[name]
-        if self.statuses["unknown"]:
+        if self.statuses["unknown"] or "unknown" in left:
             return EXIT_CODES["unknown"]
         if self.statuses["timed_out"]:
             return EXIT_CODES["deadline"]
         failed_earlier = any(count for status, count in earlier.items() if status != "completed")
-        return EXIT_CODES["some_failed" if self._not_ok or stopped or failed_earlier else "ok"]
+        return EXIT_CODES["some_failed" if self._not_ok or stopped or left or failed_earlier else "ok"]

@@ -122,7 +122,10 @@ class Scheduler:
         if lane == "create":
             free = (queue for type, queue in self._creates.items() if queue and self._may_create(type))
             return next(free, None)
-        return next((self._ready[step] for step in LANE_STEPS[lane] if self._ready[step]), None)
+        steps = (step for step in LANE_STEPS[lane] if self._ready[step])
+        if lane == "read" and self._ready[Step.UPLOAD]:  # an address to upload to is short-lived: no more than can go
+            steps = (step for step in steps if step is not Step.PRESIGN)
+        return next((self._ready[step] for step in steps), None)
 
     def _may_create(self, type: str) -> bool:
         return self._holds[type] < self._creates_per_type

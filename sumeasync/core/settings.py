@@ -26,6 +26,7 @@ from sumeasync.errors import SettingsError
 __all__ = ["Settings"]
 
 COUNTS = ("max_in_flight", "max_unread", "reads", "creates", "creates_per_type", "transfers", "save_attempts")
+LIMITS = ("max_file_bytes", "max_job_bytes", "max_job_files", "max_run_bytes", "max_run_files")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,8 +35,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `max_in_flight` bounds the specs under way, `max_unread` the outcomes nobody has read yet. `reads`, `creates` and
     `transfers` bound the requests open at once; `creates_per_type` above 1 is faster, and gives up the
     certainty with which a lost answer is matched to its job. `grace` is how long creates under way may still bring
-    their ids home when a run is interrupted. `poll` holds what differs from the default policies, by type (``*``:
-    every other type).
+    their ids home when a run is interrupted. `max_…_bytes` and `max_…_files` bound the media kept of one file, one
+    job and one run. `poll` holds what differs from the default policies, by type (``*``: every other type).
     """
 
     max_in_flight: int = 1000
@@ -57,15 +58,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_links: bool = False
     max_file_bytes: int = 4 << 30
     max_job_bytes: int = 16 << 30
+    max_job_files: int = 100
     max_run_bytes: int | None = None
+    max_run_files: int | None = None
     media_hosts: tuple[str, ...] = ()
     trust_env: bool = False
     recreate_unknown: bool = False
+    learn: bool = True
     poll: dict[str, dict[str, float | None]] = {}
 
     def __post_init__(self) -> None:
-        for name in COUNTS:
-            if getattr(self, name) < 1:
+        for name in COUNTS + LIMITS:
+            if (number := getattr(self, name)) is not None and number < 1:
                 raise SettingsError(f"{name} must be at least 1")
         for name in ("connect_timeout", "read_timeout", "total_timeout", "grace"):
             if not getattr(self, name) > 0:

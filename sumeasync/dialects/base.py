@@ -121,5 +121,5 @@ class Dialect(Protocol):
         ...
 
     def error(self, response: Response, lane: Lane = "read") -> ApiError | BadResponseError:
-        """The error (not raised) that an answer outside 2xx stands for; its message is the server's own words."""
+        """The error (not raised) that an answer outside 2xx stands for, its message the server's, sanitized."""
         ...

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeAlias
 
+from sumeasync.core import redact
 from sumeasync.core.retryafter import retry_after_seconds
 from sumeasync.models import JSON, Failure, Link
 
 __all__ = [
     "MAX_CURSOR",
-    "MAX_WORD",
     "Status",
     "first_text",
     "links",
@@ -28,6 +28,7 @@ __all__ = [
     "read_instant",
     "read_retry_after",
     "read_status",
+    "read_word",
 ]
 
 MAX_CURSOR = 4096
@@ -120,8 +121,13 @@ def read_status(value: JSON) -> tuple[Status | None, str]:
         return None, "" if value is None else type(value).__name__
     if value in STATUSES:
         return STATUSES[value], value
-    word = value.strip().lower()[:MAX_WORD]
+    word = read_word(value).lower()
     return STATUSES.get(word.replace("-", "_").replace(" ", "_")), word
+
+
+def read_word(value: JSON) -> str:
+    """A word of the server's own choice, fit to be shown and cut to a sane length; empty when it is no text."""
+    return redact.text(value.strip())[:MAX_WORD] if type(value) is str else ""
 
 
 def read_instant(value: JSON) -> float | None:
@@ -159,7 +165,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def read_failure(source: Mapping[str, JSON], request_id: str | None = None) -> Failure | None:
-    """What an object says went wrong: ``error`` as an object or a text, or ``error_code`` and its neighbours."""
+    """What an object says went wrong, sanitized: ``error`` as an object or a text, or ``error_code`` and the like."""
     error = source.get("error")
     inner = mapping(error)
     code = first_text(inner, "code", "type") or first_text(source, "error_code")
@@ -170,11 +176,8 @@ def read_failure(source: Mapping[str, JSON], request_id: str | None = None) -> F
     )
     if code is None and message is None:
         return None
-    return Failure(
-        code=(code or "")[:MAX_WORD],
-        message=message or "",
-        request_id=first_text(inner, "request_id") or first_text(source, "request_id") or request_id,
-    )
+    request_id = first_text(inner, "request_id") or first_text(source, "request_id") or request_id
+    return redact.failure(Failure(code or "", message or "", request_id))
 
 
 def links(payload: JSON) -> tuple[Link, ...]:

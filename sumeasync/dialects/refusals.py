@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from sumeasync.core import redact
 from sumeasync.dialects.reading import first_text, mapping, read_failure, read_retry_after
 from sumeasync.errors import (
     ApiError,
@@ -46,12 +47,12 @@ def read_error(response: Response, lane: Lane = "read") -> ApiError | BadRespons
     if status < 400:
         return BadResponseError(f"an answer with status {status}", status=status)
     request_id = first_text(body, "request_id") or response.headers.get("x-sume-request-id")
-    failure = read_failure(body, request_id) or Failure(first_text(body, "code") or "", request_id=request_id)
+    failure = read_failure(body, request_id) or redact.failure(Failure(first_text(body, "code") or "", "", request_id))
     kind = ServerError if status >= 500 else BY_CODE.get(failure.code.lower()) or BY_STATUS.get(status, BadRequestError)
     if lane == "create" and kind in (NotFoundError, NotReadyError):
         kind = BadRequestError
     return kind(
-        failure.message or first_text(body, "message", "detail") or "",
+        failure.message or redact.text(first_text(body, "message", "detail") or ""),
         status=status,
         code=failure.code,
         request_id=failure.request_id,

@@ -16,7 +16,6 @@ import msgspec
 from sumeasync.dialects.base import Page, Presigned
 from sumeasync.dialects.reading import (
     MAX_CURSOR,
-    MAX_WORD,
     first_text,
     links,
     mapping,
@@ -25,10 +24,11 @@ from sumeasync.dialects.reading import (
     read_id,
     read_instant,
     read_status,
+    read_word,
 )
 from sumeasync.dialects.refusals import read_error
 from sumeasync.errors import ApiError, BadResponseError, UsageError
-from sumeasync.models import ADOPTED, ASSET_INGEST, JSON, JobView, Lane, Link, Request, Response, Spec
+from sumeasync.models import ADOPTED, ASSET_INGEST, JSON, KINDS, JobView, Lane, Link, Request, Response, Spec
 
 __all__ = ["So"]
 
@@ -58,6 +58,9 @@ ASSET_QUERY: Final = (
     "limit",
     "cursor",
 )
+MAX_JOBS: Final = 1000
+"""More than any create is known to start: an answer that names more is not believed."""
+
 NOTHING: Final[Mapping[str, JSON]] = {}
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -130,8 +133,8 @@ class So:
     def read_created(self, response: Response) -> tuple[str, ...]:
         """Look in every place a job id is known to stand. An id that cannot be used is left out if another can."""
         found = dict.fromkeys(job_id for value in created_ids(response.body) if (job_id := read_id(value)) is not None)
-        if not found:
-            raise BadResponseError("the answer to a create names no job", status=response.status)
+        if not 0 < len(found) <= MAX_JOBS:
+            raise BadResponseError(f"the answer to a create names {len(found) or 'no'} jobs", status=response.status)
         return tuple(found)
 
     def read_presign(self, response: Response) -> Presigned:
@@ -254,7 +257,7 @@ def view(job: dict[str, JSON], job_id: str, envelope: dict[str, JSON]) -> JobVie
         job_id,
         status,
         word,
-        kind[:MAX_WORD] if type(kind) is str else ADOPTED,
+        kind if kind in KINDS else read_word(kind) or ADOPTED,
         read_failure(job, first_text(envelope, "request_id"))
         if status not in ("queued", "running", "completed")
         else None,

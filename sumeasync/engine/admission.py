@@ -42,8 +42,7 @@ class Admission:
         try:
             spec = make_spec(entry)
         except ManifestError as error:
-            key = entry.key if isinstance(entry, Spec) else str(entry.get("key") or "")
-            return _refuse(Spec(key), "bad_spec", "; ".join(error.problems))
+            return _refuse(Spec(_key_of(entry)), "bad_spec", "; ".join(error.problems))
         if spec.key in self._seen:
             return _refuse(spec, "duplicate_key", "the key stands for an earlier spec of this run; make it unique")
         self._seen.add(spec.key)
@@ -97,6 +96,11 @@ class Admission:
         other = job.type if job.type != own else None
         outcome = Outcome(spec.key, known.id, own, ended.status, other, error=ended.error, timings=timings)
         admitted.outcomes.append((job, msgspec.structs.replace(outcome, polls=ended.polls)))
+
+
+def _key_of(entry: object) -> str:
+    key = entry.get("key") if isinstance(entry, Mapping) else getattr(entry, "key", None)
+    return str(key or "")
 
 
 def _changed(spec: Spec, facts: SpecFacts) -> bool:

@@ -13,6 +13,7 @@ from sumeasync.core.payload import localize
 from sumeasync.core.records import Delivered, Record
 from sumeasync.io.disk import Disk
 from sumeasync.io.journal import Journal, MemoryJournal
+from sumeasync.io.names import file_of, media_stem
 from sumeasync.io.sink import Sink
 from sumeasync.models import Outcome, OutcomeStatus
 
@@ -75,8 +76,14 @@ class Delivery:
     def _presentable(self, job: Job, outcome: Outcome) -> Outcome:
         changes: dict[str, object] = {}
         if not self._keep_links and isinstance(job.carry, Product):
-            saved = {link.url: file.path for link, file in zip(job.carry.links, job.carry.files, strict=False)}
-            changes["result"] = localize(outcome.result, saved)
+            changes["result"] = localize(outcome.result, _saved(job, job.carry))
         if outcome.error is not None:
-            changes["error"] = msgspec.structs.replace(outcome.error, message=redact.text(outcome.error.message))
+            changes["error"] = redact.failure(outcome.error)
         return msgspec.structs.replace(outcome, **changes) if changes else outcome
+
+
+def _saved(job: Job, product: Product) -> dict[str, str]:
+    """The path of each link's file."""
+    stems = (media_stem(job.spec.key, job.id or "", index) for index in range(len(product.links)))
+    files = (file_of(stem, product.files) for stem in stems)
+    return {link.url: file.path for link, file in zip(product.links, files, strict=True) if file is not None}

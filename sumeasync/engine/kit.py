@@ -12,7 +12,9 @@ import aiohttp
 import msgspec
 
 from sumeasync.core.budget import Budget, Rate
+from sumeasync.core.durations import Durations
 from sumeasync.core.lifecycle import Lifecycle
+from sumeasync.core.records import Ended, Record
 from sumeasync.core.scheduler import Scheduler
 from sumeasync.core.settings import Settings
 from sumeasync.dialects.so import So
@@ -33,7 +35,15 @@ from sumeasync.models import Lane
 
 __all__ = ["Kit", "open_kit"]
 
-MAX_FILES = 1 << 40
+TYPICAL_SECONDS = {
+    "image_generation": 12.0,
+    "asset_ingest": 20.0,
+    "face_swap": 60.0,
+    "video_generation": 90.0,
+    "ads_video": 150.0,
+    "reference_analysis": 300.0,
+}
+"""Where learning starts from, and what the first jobs correct."""
 NO_LIMIT = 1 << 62
 
 
@@ -68,7 +78,8 @@ async def open_kit(
     dialect, statistics = So(), Statistics()
     budget = open_budget(settings)
     disk = await open_disk(stack, out, disk, wall_clock)
-    journal = await open_journal(stack, disk)
+    durations = Durations(TYPICAL_SECONDS) if settings.learn else None
+    journal = await open_journal(stack, disk, durations)
     claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
     delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)
     stack.push_async_callback(delivery.close)
@@ -91,13 +102,18 @@ async def open_kit(
         create_seconds=settings.total_timeout,
         counter=statistics.requests,
         claimed=claimed,
+        opened=[(spec.type, spec.at) for spec in journal.history.all() if spec.phase in ("intended", "unknown")],
         wall_clock=wall_clock,
     )
     places: dict[Lane, int] = {"read": settings.reads, "create": settings.creates, "media": settings.transfers}
     return Kit(
         settings=settings,
         lifecycle=Lifecycle(
-            settings.policies(), rng, save_attempts=settings.save_attempts, idempotent=dialect.idempotent
+            settings.policies(),
+            rng,
+            save_attempts=settings.save_attempts,
+            idempotent=dialect.idempotent,
+            durations=durations,
         ),
         scheduler=Scheduler(budget, places, settings.creates_per_type),
         steps=steps,
@@ -137,9 +153,16 @@ async def open_disk(
     return disk
 
 
-async def open_journal(stack: AsyncExitStack, disk: Disk | None) -> Journal | MemoryJournal:
-    """The journal of the directory, replayed; without a directory one that forgets."""
-    journal = MemoryJournal() if disk is None else await Journal.open(disk)
+async def open_journal(
+    stack: AsyncExitStack, disk: Disk | None, durations: Durations | None
+) -> Journal | MemoryJournal:
+    """The journal of the directory, replayed (and learned from); without a directory one that forgets."""
+
+    def observe(record: Record) -> None:
+        if durations is not None and isinstance(record, Ended) and record.type:
+            durations.fold(record)
+
+    journal = MemoryJournal() if disk is None else await Journal.open(disk, observe=observe)
     stack.push_async_callback(journal.aclose)
     return journal
 
@@ -160,5 +183,5 @@ async def open_transfers(
         settings.max_file_bytes, connect_seconds=settings.connect_timeout, idle_seconds=settings.read_timeout
     )
     downloader = None if disk is None else Downloader(session, guard, disk, limits, wall_clock=wall_clock)
-    allowance = Allowance(settings.max_run_bytes or NO_LIMIT, MAX_FILES)
-    return Transfers(session, guard, limits, downloader, allowance, settings.max_job_bytes)
+    allowance = Allowance(settings.max_run_bytes or NO_LIMIT, settings.max_run_files or NO_LIMIT)
+    return Transfers(session, guard, limits, downloader, allowance, settings.max_job_bytes, settings.max_job_files)

@@ -52,6 +52,7 @@ class Run:
         self._specs = specs
         self._admission = Admission(kit.journal.history, kit.lifecycle, kit.settings)
         self._jobs: dict[str, Job] = {}
+        self._creating: set[str] = set()  # keys of creates that were sent, without an answer so far
         self._active = 0
         self._intake_done = False
         self._work_done = False
@@ -89,6 +90,8 @@ class Run:
             seconds=self._now() - self._began,
             earlier=self._kit.delivery.earlier,
             in_flight=self.in_flight,
+            unanswered=sorted(self._creating - {key for key, _ in self.in_flight}) if self._work_done else (),
+            waiting=self._waiting() if self._work_done else 0,
             stopped=self.stopped,
         )
 
@@ -96,6 +99,10 @@ class Run:
     def in_flight(self) -> list[tuple[str, str]]:
         """The (key, job id) of every job that runs at the server and has no outcome yet."""
         return [(job.spec.key, job_id) for job_id, job in self._jobs.items()]
+
+    def _waiting(self) -> int:
+        """The specs taken in that were not begun."""
+        return sum(count.queued for count in self.statistics.types.values()) - len(self._creating)
 
     def drain(self) -> None:
         """Stop early and lose nothing: no new creates, creates under way bring their ids home, the rest is left."""
@@ -174,6 +181,7 @@ class Run:
             self._enter(job)
             if job.step is Step.RECONCILE:
                 self._kit.scheduler.hold(job.type)
+                self._creating.add(job.spec.key)
             self._push(job, self._now() + delay)
         for job, outcome in admitted.outcomes:
             self._enter(job)
@@ -233,6 +241,8 @@ class Run:
 
     async def _perform(self, job: Job) -> None:
         was, type = job.step, job.type
+        if was is Step.CREATE:
+            self._creating.add(job.spec.key)
         try:
             event = await self._kit.steps.perform(job)
             now, wall = self._now(), self._kit.wall_clock()
@@ -257,6 +267,7 @@ class Run:
         self.statistics.moved(job, was, type)
         if was in (Step.CREATE, Step.RECONCILE) and (job.step is not Step.RECONCILE or transition.outcome):
             self._kit.scheduler.settle(job.spec.type)
+            self._creating.discard(job.spec.key)
         if transition.stop is not None:
             self._stop(transition.stop, was)
         for sibling, delay in transition.siblings:

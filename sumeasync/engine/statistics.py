@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -92,21 +92,28 @@ def make_report(
     seconds: float,
     earlier: Mapping[OutcomeStatus, int],
     in_flight: Sequence[tuple[str, str]],
+    unanswered: Collection[str] = (),
+    waiting: int = 0,
     stopped: SumeError | None,
 ) -> Report:
-    """Sum a run up; `in_flight` are the (key, job id) that still run at the server."""
+    """Sum a run up; `in_flight` are the (key, job id) that still run at the server.
+
+    `unanswered` are the keys whose create may have been paid, `waiting` counts the specs that were not begun.
+    """
     jobs = sum(count for status, count in tally.statuses.items() if status != "rejected")
     requests = sum(counts.requests.values())
     told = {one.job_id for one in tally.unresolved}
     left = [Unresolved(key, "running", job_id) for key, job_id in in_flight if job_id not in told]
+    left += [Unresolved(key, "unknown") for key in unanswered]
+    not_started = counts.not_started + waiting
     return Report(
-        exit_code=tally.exit_code(stopped, earlier),
+        exit_code=tally.exit_code(stopped, earlier, [one.status for one in left] + ["waiting"] * not_started),
         seconds=round(seconds, 3),
         statuses={str(status): count for status, count in tally.statuses.items()},
         types={type: dict(statuses) for type, statuses in tally.types.items()},
         earlier={str(status): count for status, count in earlier.items()},
         skipped=counts.skipped,
-        not_started=counts.not_started,
+        not_started=not_started,
         requests=dict(counts.requests),
         requests_per_job=round(requests / jobs, 2) if jobs else None,
         rate_limited=counts.rate_limited,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -14,15 +16,15 @@ import msgspec
 from sumeasync.core import reconcile
 from sumeasync.core.budget import Budget
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Uploaded
-from sumeasync.core.job import NAMES, Job, Product, Step
+from sumeasync.core.job import LANES, NAMES, Job, Product, Step
 from sumeasync.core.records import Intent
 from sumeasync.dialects.base import Dialect
-from sumeasync.errors import StorageError, SumeError, UsageError
+from sumeasync.errors import RefusedError, StorageError, SumeError, TransportError, UsageError
 from sumeasync.io.client import Client
 from sumeasync.io.guard import Guard
 from sumeasync.io.journal import Journal, MemoryJournal
 from sumeasync.io.media import Downloader
-from sumeasync.io.names import media_stem
+from sumeasync.io.names import file_of, media_stem
 from sumeasync.io.transfer import Allowance, Limits
 from sumeasync.io.upload import upload
 from sumeasync.models import Media, Request, Response
@@ -41,12 +43,19 @@ class Transfers(msgspec.Struct, frozen=True):
     downloader: Downloader | None
     allowance: Allowance
     max_job_bytes: int
+    max_job_files: int
+
+    def allowance_left(self, saved: Collection[Media]) -> Allowance:
+        """What a job may still save beside the files it has, within what is left to the run."""
+        size = self.max_job_bytes - sum(file.bytes for file in saved)
+        return Allowance(size, self.max_job_files - len(saved), self.allowance)
 
 
 class Steps:
     """Performs steps. `counter` counts the requests by step; `claimed` are the job ids that belong to some spec.
 
-    `create_seconds` is the longest a create may take: a job made later is not its.
+    `create_seconds` is the longest a create may take: a job made later is not its. `opened` are type and time of the
+    creates of earlier runs that have no answer: a job made after the next of them is not the earlier one's.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Steps:
         create_seconds: float,
         counter: MutableMapping[str, int],
         claimed: set[str],
+        opened: Sequence[tuple[str, float]],
         wall_clock: Callable[[], float],
     ) -> None:
         self._client = client
@@ -70,6 +80,8 @@ class Steps:
         self._create_seconds = create_seconds
         self._counter = counter
         self._claimed = claimed
+        self._opened = opened
+        self._creating: Counter[str] = Counter()
         self._wall = wall_clock
         self._clock = asyncio.get_running_loop().time
         self._methods: tuple[Callable[[Job], Awaitable[Event]], ...] = (
@@ -78,8 +90,8 @@ class Steps:
             self._presign,
             self._poll,
             self._create,
-            self._upload,
             self._save,
+            self._upload,
         )
 
     async def perform(self, job: Job) -> Event:
@@ -90,6 +102,14 @@ class Steps:
             raise
         except SumeError as error:
             return Faulted(error)
+
+    def _spell(self, step: Step, spell: Callable[..., Request], *arguments: Any, **named: Any) -> Request:
+        """Make the request of a step; if it cannot be made, its token is given back."""
+        try:
+            return spell(*arguments, **named)
+        except UsageError:
+            self._budget.record(LANES[step], None, {}, self._clock(), self._wall())
+            raise
 
     async def _ask(self, request: Request, step: Step) -> Response:
         self._counter[NAMES[step]] += 1
@@ -105,11 +125,11 @@ class Steps:
         return response
 
     async def _poll(self, job: Job) -> Event:
-        response = await self._ask(self._dialect.poll(_id(job)), Step.POLL)
+        response = await self._ask(self._spell(Step.POLL, self._dialect.poll, _id(job)), Step.POLL)
         return Seen(self._dialect.read_job(response, _id(job)))
 
     async def _result(self, job: Job) -> Event:
-        response = await self._ask(self._dialect.result(_id(job)), Step.RESULT)
+        response = await self._ask(self._spell(Step.RESULT, self._dialect.result, _id(job)), Step.RESULT)
         view, result = self._dialect.read_result(response, _id(job))
         return Fetched(view, result, self._dialect.media(result))
 
@@ -138,11 +158,16 @@ class Steps:
 
     async def _create(self, job: Job) -> Event:
         spec = job.spec
-        request = self._dialect.create(spec, object_key=job.carry if isinstance(job.carry, str) else None)
+        object_key = job.carry if isinstance(job.carry, str) else None
+        request = self._spell(Step.CREATE, self._dialect.create, spec, object_key=object_key)
         job.intended_at = self._wall()
         # Durable before the first byte of the request: after a crash it is known that this may have been paid.
         await self._journal.append(Intent(spec.key, spec.type, spec.payload_hash, job.intended_at))
-        response = await self._ask(request, Step.CREATE)
+        self._creating[spec.type] += 1
+        try:
+            response = await self._ask(request, Step.CREATE)
+        finally:
+            self._creating[spec.type] -= 1
         return Accepted(self._dialect.read_created(response))
 
     async def _reconcile(self, job: Job) -> Event:
@@ -151,9 +176,11 @@ class Steps:
         response = await self._ask(request, Step.RECONCILE)
         skew = _date(response) - self._wall() if "date" in response.headers else 0.0
         page = self._dialect.read_page(response)
-        found = reconcile.candidates(
-            page.jobs, spec, self._claimed, since=since + skew, until=since + skew + self._create_seconds
-        )
+        if self._creating[spec.type]:  # its job may be in the list, and is not claimed yet
+            return Faulted(TransportError("another create of this type is under way"))
+        later = [at - 2 * reconcile.SLACK_SECONDS for type, at in self._opened if type == spec.type and at > since]
+        until = min([since + self._create_seconds, *later])
+        found = reconcile.candidates(page.jobs, spec, self._claimed, since=since + skew, until=until + skew)
         if len(found) == reconcile.expected_jobs(spec):
             return Accepted(found, adopted=True)
         return Faulted(SumeError(f"{len(found)} unclaimed jobs of this type were created at that time"))
@@ -164,23 +191,30 @@ class Steps:
         downloader = self._transfers.downloader
         if downloader is None:
             return Stored(())
-        allowance = Allowance(self._transfers.max_job_bytes, len(product.links), self._transfers.allowance)
+        allowance = self._transfers.allowance_left(files)
+        refused: RefusedError | None = None
         try:
-            for index, link in list(enumerate(product.links))[len(files) :]:
-                self._counter["download"] += 1
+            for index, link in enumerate(product.links):
                 stem = media_stem(job.spec.key, _id(job), index)
-                known = product.known[index] if index < len(product.known) else None
-                media = await downloader.save(
-                    link.url, stem=stem, allowance=allowance, content_type=link.content_type, known=known
-                )
-                files.append(media)
+                if file_of(stem, files) is not None:
+                    continue
+                self._counter["download"] += 1
+                known = file_of(stem, product.known)
+                try:
+                    media = await downloader.save(
+                        link.url, stem=stem, allowance=allowance, content_type=link.content_type, known=known
+                    )
+                except RefusedError as error:
+                    refused = error  # the other files may still be had
+                else:
+                    files.append(media)
         except StorageError:
             raise
         except SumeError as error:
             return Faulted(error, tuple(files))
         finally:
             self._budget.record("media", None, {}, self._clock(), self._wall())
-        return Stored(tuple(files))
+        return Stored(tuple(files)) if refused is None else Faulted(refused, tuple(files))
 
 
 def _id(job: Job) -> str:

@@ -1,1 +1,3 @@
 """Does: network and disk, no decisions."""
+
+__all__: list[str] = []

@@ -18,7 +18,7 @@ from sumeasync.errors import BadResponseError, RefusedError, StorageError, Trans
 from sumeasync.io.disk import Disk
 from sumeasync.io.guard import Guard, open_guarded, read_some
 from sumeasync.io.partial import Partial, judge_range, range_total, strong_etag
-from sumeasync.io.sniff import MARKUP, TEXTS, UNKNOWN, Kind, kind_named
+from sumeasync.io.sniff import MARKUP, TEXTS, UNKNOWN, Kind, kind_named, promised_type
 from sumeasync.io.transfer import Allowance, Limits, SpeedFloor, status_error
 from sumeasync.models import Media
 
@@ -88,7 +88,7 @@ class Downloader:
             try:
                 await part.load()
                 verified, declared = await self.fetch(link, part, grow_to)
-                kind = judge_kind(part.scan.kind(), content_type, declared)
+                kind = judge_kind(part.scan.kind(), link, content_type, declared)
                 path = await part.finish(kind.extension)
             except (BadResponseError, RefusedError):
                 await part.discard()
@@ -184,10 +184,11 @@ def judge_end(part: Partial, total: int | None, host: str | None) -> Verified:
     return "trailer" if whole else "unverified"
 
 
-def judge_kind(found: Kind, *declared: str | None) -> Kind:
+def judge_kind(found: Kind, link: str, by_result: str | None, by_server: str | None) -> Kind:
     """Choose the kind of a file from its bytes or else from what was declared; raise when it is a page, not media."""
-    types = [text.lower() for text in declared if text]
-    if found == MARKUP or (found in TEXTS and any(text.startswith(PICTURES_AND_SOUND) for text in types)):
+    types = [text.lower() for text in (by_result, by_server) if text]
+    expected = (by_result or promised_type(link) or "").lower(), (by_server or "").lower()
+    if found == MARKUP or (found in TEXTS and any(type.startswith(PICTURES_AND_SOUND) for type in expected)):
         raise BadResponseError("a page of text came in place of media")
     if found != UNKNOWN:
         return found

@@ -11,8 +11,11 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 
-__all__ = ["MEDIA_FOLDER", "media_stem", "slug"]
+from sumeasync.models import Media
+
+__all__ = ["MEDIA_FOLDER", "file_of", "media_stem", "slug"]
 
 MEDIA_FOLDER = "media"
 MAX_SLUG_BYTES = 100  # with hash, number, extension and ".part.json" far below the usual limit of 255
@@ -32,6 +35,11 @@ def media_stem(key: str, job_id: str, index: int = 0) -> str:
     """
     number = f"-{index + 1}" if index else ""
     return f"{MEDIA_FOLDER}/{slug(key)}/{slug(job_id, dots=False)}{number}"
+
+
+def file_of(stem: str, files: Iterable[Media]) -> Media | None:
+    """The one of `files` that was saved under `stem`, if any."""
+    return next((file for file in files if file.path.startswith((f"{stem}.", f"{stem}~"))), None)
 
 
 def slug(text: str, *, dots: bool = True) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-__all__ = ["MARKUP", "TEXTS", "UNKNOWN", "Kind", "Scan", "kind_named", "sniff"]
+__all__ = ["MARKUP", "TEXTS", "UNKNOWN", "Kind", "Scan", "kind_named", "promised_type", "sniff"]
 
 HEAD_BYTES = 512
 TAIL_BYTES = 1024
@@ -83,6 +83,14 @@ NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 NAMED = {kind.content_type: kind for kind in (*MAGIC.values(), *RIFF.values(), *BRANDS.values())}
 NAMED |= {kind.content_type: kind for kind in (MP4, WEBM, MKV, JSON, VTT, TEXT, MARKUP)}
 NAMED |= {"image/jpg": JPEG, "audio/mp3": MP3, "audio/x-wav": WAV, "audio/wave": WAV, "audio/x-m4a": M4A}
+EXTENSIONS = {kind.extension: kind for kind in NAMED.values() if kind not in TEXTS} | {"jpeg": JPEG}
+
+
+def promised_type(link: str) -> str | None:
+    """Return the content type that the end of a link's path promises, if it is one of our media."""
+    name = link.partition("?")[0].partition("#")[0].rpartition("/")[2]
+    kind = EXTENSIONS.get(name.rpartition(".")[2].lower())
+    return kind.content_type if kind else None
 
 
 def kind_named(content_type: str | None) -> Kind:

@@ -102,7 +102,7 @@ class JobHandle:
         connection = self._connection
         links = connection.dialect.media(await self.result())
         downloader = connection.downloader(os.fspath(directory))
-        allowance = Allowance(connection.settings.max_job_bytes, len(links))
+        allowance = Allowance(connection.settings.max_job_bytes, connection.settings.max_job_files)
         return tuple(
             [
                 await downloader.save(

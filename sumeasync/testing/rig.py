@@ -16,6 +16,8 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
+from aiohttp import web
+
 from sumeasync.core.report import Report
 from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine, Run
@@ -71,13 +73,17 @@ class Rig:
 
     async def __aenter__(self) -> Self:
         self._began = asyncio.get_running_loop().time()
-        await self.network.serve(ORIGIN, make_app(self.world, clock=self.now, origin=ORIGIN))
+        await self.network.serve(ORIGIN, self.app())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.network.__aexit__(kind, error, trace)
+
+    def app(self) -> web.Application:
+        """The service; a subclass may put something before it."""
+        return make_app(self.world, clock=self.now, origin=ORIGIN)
 
     def now(self) -> float:
         """Seconds since the rig was entered: the world's time."""
@@ -87,19 +93,18 @@ class Rig:
         """Epoch seconds; the same time as the world's."""
         return self.world.settings.epoch + self.now()
 
-    def engine(self, settings: Settings | None = None, *, disk: MemoryDisk | None = None, **options: Any) -> Engine:
-        """An engine on the rig's disk (or another); `options` are passed on to `Engine`."""
+    def engine(self, settings: Settings | None = None, **options: Any) -> Engine:
+        """An engine on the rig's disk; `options` are those of `Engine` and win over the rig's."""
         self._runs += 1
-        return Engine(
-            api_key=API_KEY,
-            base_url=f"{ORIGIN}/api/v1",
-            settings=settings,
-            connector_factory=self.network.connector,
-            disk=disk or self.disk,
-            rng=Random(f"{self._seed}/{self._runs}"),
-            wall_clock=self.wall_clock,
-            **options,
-        )
+        own: dict[str, Any] = {
+            "api_key": API_KEY,
+            "base_url": f"{ORIGIN}/api/v1",
+            "connector_factory": self.network.connector,
+            "disk": self.disk,
+            "rng": Random(f"{self._seed}/{self._runs}"),
+            "wall_clock": self.wall_clock,
+        }
+        return Engine(settings=settings, **own | options)
 
     async def run(self, specs: Specs, settings: Settings | None = None) -> list[Outcome]:
         """Run `specs` to the end with a new engine; what it raises while iterating is kept in `error`."""

@@ -144,6 +144,8 @@ HOSTILE: tuple[tuple[str, str, str], ...] = (
     ("named", "set-cookie: sid=sword; Path=fish", "fish"),
     ("named", "transcript: hello sword and fish", "fish"),
     ("named", 'Job(key="a", transcript="hello sword fish")', "fish"),
+    ("named", "prompt='a red fox' was refused", "fox"),
+    ("named", r"negative_prompt: \"a red fox\"", "fox"),
     ("named", "workspace_id=default", "default"),
     ("named", "workspaceId='main'", "main"),
     ("named", "owner: 'alice'", "alice"),

@@ -43,6 +43,7 @@ policies = st.builds(
         ({"first_delay": math.inf}, "first_delay"),
         ({"growth": -0.1}, "growth"),
         ({"growth": math.nan}, "growth"),
+        ({"growth": math.inf}, "growth"),
         ({"deadline": 0.0}, "deadline"),
         ({"deadline": math.nan}, "deadline"),
         ({"queue_timeout": -1.0}, "queue_timeout"),

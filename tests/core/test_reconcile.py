@@ -13,6 +13,7 @@ SPEC = Spec("k", "face_swap", {"avatar_ids": ["a", "b"]})
 
 
 def view(id: str, at: float | None = 100.0, type: str = "face_swap") -> JobView:
+    """A job as a list shows it."""
     return JobView(id, "running", "running", type, created_at=at)
 
 

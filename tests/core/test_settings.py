@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumeasync.core.polling import DEFAULT_POLICIES, OTHER
-from sumeasync.core.settings import COUNTS, Settings
+from sumeasync.core.settings import COUNTS, LIMITS, Settings
 from sumeasync.errors import SettingsError
 
 
@@ -35,10 +35,10 @@ def test_policies_of_file_and_texts_merge_by_field() -> None:
     )
 
 
-@pytest.mark.parametrize("order", [["*.cap=99", "new.interval=4"], ["new.interval=4", "*.cap=99"]])
+@pytest.mark.parametrize("order", [["*.cap=99", "(new).interval=4"], ["(new).interval=4", "*.cap=99"]])
 def test_a_new_type_starts_from_the_policy_of_all_others(order: list[str]) -> None:
     """A type of its own begins with what is set for every other type, wherever that stands."""
-    policy = Settings.load(polls=order).policies()["new"]
+    policy = Settings.load(polls=order).policies()["(new)"]
     assert (policy.interval, policy.cap) == (4, 99)
 
 
@@ -90,9 +90,9 @@ def test_a_poll_text_beside_a_broken_table() -> None:
         Settings.load("[poll]\nx = 5", polls=["x.interval=3"])
 
 
-@pytest.mark.parametrize("name", COUNTS)
-def test_counts_are_at_least_one(name: str) -> None:
-    """No count can be zero: a run would stand still."""
+@pytest.mark.parametrize("name", COUNTS + LIMITS)
+def test_counts_and_limits_are_at_least_one(name: str) -> None:
+    """No count or limit can be zero: a run would stand still, or keep nothing."""
     with pytest.raises(SettingsError, match=name):
         Settings(**{name: 0})
 

@@ -316,9 +316,12 @@ async def trickle(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(10)
 
 
-@pytest.mark.parametrize(("handler", "seconds"), [(stall, 30.0), (trickle, 60.0)])
-async def test_waiting_ends_exactly_on_time(handler: Serve, seconds: float) -> None:
-    """Silence ends at the idle limit, a trickle at the limit of the whole; the server may have acted."""
+@pytest.mark.parametrize(
+    ("handler", "request_", "seconds"),
+    [(stall, CREATE, 30.0), (trickle, CREATE, 60.0), (stall, POLL, 40.0), (trickle, POLL, 40.0)],
+)
+async def test_waiting_ends_exactly_on_time(handler: Serve, request_: Request, seconds: float) -> None:
+    """Of a create silence ends at the idle limit, a trickle at the limit of the whole; a read has one limit for both."""
     async with serving(handler) as client:
         await asyncio.sleep(0.3)
         start = asyncio.get_running_loop().time()
@@ -329,7 +332,7 @@ async def test_waiting_ends_exactly_on_time(handler: Serve, seconds: float) -> N
 
 
 async def test_a_connection_that_is_not_made_in_time() -> None:
-    """Nothing was sent, and the limit is kept exactly."""
+    """A create that found no connection in time was certainly not sent."""
 
     class Mute(aiohttp.BaseConnector):
         async def connect(self, *args: Any, **kwargs: Any) -> Any:
@@ -339,7 +342,7 @@ async def test_a_connection_that_is_not_made_in_time() -> None:
     timeouts = Timeouts(connect_seconds=2.5)
     async with Client(ORIGIN, KEY, connector_factory=Mute, timeouts=timeouts) as client:
         with pytest.raises(ConnectError, match="in time"):
-            await client.send(POLL)
+            await client.send(CREATE)
 
 
 async def test_a_refused_connection() -> None:

@@ -328,6 +328,7 @@ async def test_more_than_announced(rig: Rig) -> None:
         (b'<?xml version="1.0"?><Error/>', None, "application/xml"),
         (b'{"error": "x"}', "image/png", "application/json"),
         (b'{"error": "x"}', None, "Video/mp4"),
+        (b'{"error": "x"}', None, "application/json"),  # the link ends in .png
         (b"not found", "audio/mpeg", "text/plain"),
     ],
 )
@@ -340,7 +341,7 @@ async def test_error_page_is_no_media(rig: Rig, body: bytes, declared: str | Non
 @pytest.mark.parametrize(
     ("body", "declared", "header", "name"),
     [
-        (b'{"a": 1}', None, "application/json", "json"),
+        (b'{"a": 1}', "application/json", "application/json", "json"),
         (b"WEBVTT\n", "text/vtt", "binary/octet-stream", "vtt"),
         (b"\0data", "video/mp4", "image/png", "mp4"),
         (b"\0data", None, "audio/mpeg", "mp3"),

@@ -8,8 +8,9 @@ from typing import Literal
 
 __all__ = ["Sensitivity", "canonical", "numeric_is_safe", "sensitivity"]
 
-Sensitivity = Literal["secret", "weak", "line"]
-"""`secret`: any value is hidden; `weak`: hidden unless it reads as prose; `line`: the rest of the line is hidden."""
+Sensitivity = Literal["secret", "weak", "line", "quoted"]
+"""`secret`: any value is hidden; `weak`: hidden unless it reads as prose; `line`: the rest of the line is hidden;
+`quoted`: hidden when it stands in quotes, for then it is what was sent, not what is said of it."""
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _OTHER = re.compile(r"[^a-z0-9]+")
@@ -50,6 +51,7 @@ _LINE = frozenset(
         "lyrics",
     ]
 )
+_QUOTED = frozenset(["prompt", "negative_prompt", "system_prompt", "script", "narration", "voiceover", "input", "inputs"])
 # Parts that make a name secret wherever they stand in it, written without separators.
 _SECRET = re.compile(
     "apikey|authorization|accesskey|secretkey|privatekey|signingkey|sharedkey|accountkey|encryptionkey|keyid|keypair"
@@ -133,6 +135,8 @@ def sensitivity(name: str) -> Sensitivity | None:
     last = snake.rpartition("_")[2]
     if snake in _LINE or last in _LINE:
         return "line"
+    if snake in _QUOTED:
+        return "quoted"
     compact = snake.replace("_", "")
     if _SECRET.search(compact):
         return "secret"

@@ -8,10 +8,11 @@ from functools import lru_cache
 from sumeasync.core.redaction.marks import MARK, Rule, mark
 from sumeasync.core.redaction.names import sensitivity
 
-__all__ = ["PEM_RULE", "SECRET_RULES", "SHAPES", "opaque"]
+__all__ = ["PEM_RULE", "SECRET_RULES", "SHAPES", "VENDOR_KEY", "opaque"]
 
+VENDOR_KEY = r"(?i:sume[_-]?(?:live|test|dev|prod|sandbox|staging|pk|sk|secret)[_-][\r\n]*[\w*•.…-]*[\w*•…])"
 SHAPES: tuple[str, ...] = (
-    r"(?i:sume[_-]?(?:live|test|dev|prod|sandbox|staging|pk|sk|secret)[_-][\r\n]*[\w*•.…-]*[\w*•…])",
+    VENDOR_KEY,
     r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_](?:live|test|prod|ant|proj|or|svcacct|admin)[-_][\w-]+",
     r"(?<![A-Za-z0-9])sk-[\w-]{6,}",
     r"(?<![A-Za-z0-9])whsec_[\w+/=-]+",
@@ -120,6 +121,8 @@ def _hidden_value(text: str, found: re.Match[str]) -> re.Match[str] | None:
     value = (_LINE if kind == "line" else _VALUE).match(text, found.end())
     if not value or not value[0].strip() or MARK.fullmatch(value[0].rstrip(".:!?>")):
         return None
+    if kind == "quoted":
+        return value if value[0].lstrip("\\")[:1] in ("'", '"') else None
     prose = "=" not in found[2] and value[0][0] not in "\"'\\([" and not opaque(value[0])
     return None if kind == "weak" and (prose or _shown_id(value[0])) else value
 

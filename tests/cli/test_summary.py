@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from sumeasync.cli.summary import attention, summary
+from sumeasync.core.report import Report, Unresolved
+
+COMMAND = "sumeasync run m.jsonl"
+
+
+def report(**fields):
+    """A report of a run that took twelve seconds."""
+    return Report(exit_code=0, seconds=12.0, **fields)
+
+
+def running(count):
+    """Jobs still at the server."""
+    return tuple(Unresolved(f"k{n}", "running", f"job_{n}") for n in range(count))
+
+
+def test_a_summary_says_what_came_of_it_and_at_what_price():
+    """Statuses, time, files, requests by kind and a job, and the directory stand in the summary."""
+    lines = list(
+        summary(
+            report(
+                statuses={"completed": 2, "failed": 1},
+                requests={"poll": 6, "create": 3},
+                requests_per_job=3.0,
+                media_files=2,
+                media_bytes=2048,
+            ),
+            "out",
+        )
+    )
+    assert lines == [
+        "2 completed, 1 failed in 12.0 s",
+        "2 files, 2.0 kB",
+        "requests: 9 (3 creates, 6 polls), 3.0 a job",
+        "output: out",
+    ]
+
+
+def test_a_summary_tells_what_was_done_before():
+    """A run that goes on says what it found finished."""
+    lines = list(summary(report(skipped=3, earlier={"completed": 3}), None))
+    assert lines == ["nothing new in 12.0 s", "3 specs finished earlier: 3 completed"]
+
+
+def test_refusals_by_the_rate_limit_are_shown():
+    """Requests that the rate limit refused are named."""
+    assert "2 refused by the rate limit" in " ".join(summary(report(requests={"poll": 9}, rate_limited=2), None))
+
+
+def test_nothing_open_needs_no_attention():
+    """When nothing is open, nothing is said."""
+    assert list(attention(report(), 0, COMMAND, "out")) == []
+
+
+def test_running_jobs_are_listed_with_the_command_to_go_on():
+    """Ids of running jobs, then the exact command."""
+    assert list(attention(report(unresolved=running(1)), 0, COMMAND, "out")) == [
+        "1 job still at the server:",
+        "  job_0  k0  running",
+        "go on with: sumeasync run m.jsonl",
+    ]
+
+
+def test_a_long_list_of_ids_is_capped():
+    """Twenty ids, then how many more and where all of them are."""
+    lines = list(attention(report(unresolved=running(25)), 0, COMMAND, "my out"))
+    assert len([line for line in lines if line.startswith("  job_")]) == 20
+    assert "  … and 5 more; all of them: sumeasync status 'my out' --all" in lines
+
+
+def test_unknown_creates_come_with_both_ways_on():
+    """A create without an answer says that it may be paid, and what the user can decide."""
+    lines = list(attention(report(unresolved=(Unresolved("k", "unknown"),)), 0, COMMAND, None))
+    assert "may have been paid" in lines[0]
+    assert lines[-1].endswith(f"{COMMAND} --recreate-unknown")
+
+
+def test_specs_not_begun_are_counted():
+    """Specs left alone are counted, and the command goes on with them."""
+    assert list(attention(report(), 4, COMMAND, None)) == ["4 specs not begun", f"go on with: {COMMAND}"]

@@ -1,0 +1,138 @@
+"""What a spec means in the light of the journal."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from sumeasync.core.history import History
+from sumeasync.core.job import Step
+from sumeasync.core.lifecycle import Lifecycle
+from sumeasync.core.records import Created, Delivered, Ended, Intent, Record, Rejected, Unknown
+from sumeasync.core.settings import Settings
+from sumeasync.core.specs import make_spec
+from sumeasync.engine.admission import Admission, Admitted
+from sumeasync.models import JSON, Failure
+
+IMAGE: JSON = {"key": "k", "type": "image_generation", "input": {"prompt": "p"}}
+HASH = make_spec(IMAGE).payload_hash
+INTENT = Intent("k", "image_generation", HASH, 1.0)
+CREATED = Created("k", ("job_1", "job_2"), 2.0, "image_generation", HASH)
+
+
+def admission(*records: Record, settings: Settings = Settings()) -> Admission:  # noqa: B008  # a frozen value
+    """An admission that remembers these records."""
+    history = History()
+    for record in records:
+        history.apply(record)
+    return Admission(history, Lifecycle(settings.policies(), Random(1), save_attempts=3, idempotent=False), settings)
+
+
+def admit(*records: Record, entry: JSON = IMAGE, settings: Settings = Settings()) -> Admitted:  # noqa: B008  # frozen
+    """Judge one entry."""
+    return admission(*records, settings=settings).admit(entry, 100.0, 1000.0)
+
+
+def codes(admitted: Admitted) -> list[str]:
+    """The codes of what was refused."""
+    return [outcome.error.code for _, outcome in admitted.outcomes if outcome.error is not None]
+
+
+REFUSED = Rejected("k", 2.0, Failure("bad_request", "no", http_status=400))
+WAITING = Rejected("k", 2.0, Failure("insufficient_credits", "no", http_status=402))
+
+
+@pytest.mark.parametrize(
+    ("records", "steps"),
+    [
+        ((), [Step.CREATE]),
+        ((INTENT,), [Step.RECONCILE]),
+        ((INTENT, Unknown("k", 2.0, Failure("no_answer"))), [Step.RECONCILE]),
+        ((INTENT, CREATED), [Step.POLL, Step.POLL]),
+        ((INTENT, CREATED, Ended("k", "job_1", "completed", 3.0)), [Step.RESULT, Step.POLL]),
+        ((INTENT, CREATED, Delivered("k", 4.0, "completed", "job_1")), [Step.POLL]),
+        ((INTENT, WAITING), [Step.CREATE]),
+        ((INTENT, REFUSED), []),
+    ],
+    ids=["new", "intended", "unknown", "created", "one-ended", "one-delivered", "no-credits", "refused"],
+)
+def test_goes_on_where_it_stopped(records: tuple[Record, ...], steps: list[Step]) -> None:
+    """A spec goes on with the step its records lead to, one job for each that is not delivered."""
+    assert [job.step for job, _ in admit(*records).jobs] == steps
+
+
+def test_recreate_unknown() -> None:
+    """Only when told to, a create that may have been paid begins again."""
+    admitted = admit(INTENT, settings=Settings(recreate_unknown=True))
+    assert [job.step for job, _ in admitted.jobs] == [Step.CREATE]
+
+
+def test_done_is_skipped() -> None:
+    """A spec whose every outcome is delivered is skipped."""
+    records = (CREATED, Delivered("k", 3.0, "failed", "job_1"), Delivered("k", 3.0, "completed", "job_2"))
+    assert admit(INTENT, *records).skipped
+
+
+def test_refused_is_told_again() -> None:
+    """A refusal that no line tells of yet is an outcome, and nothing is sent."""
+    admitted = admit(INTENT, REFUSED)
+    assert (codes(admitted), admitted.jobs) == (["bad_request"], [])
+
+
+def test_failed_earlier_is_told() -> None:
+    """A job that ended badly without a line is an outcome with the reason that was recorded."""
+    ended = Ended("k", "job_1", "failed", 3.0, error=Failure("nsfw", "no"), polls=4)
+    ((_, outcome),) = admit(INTENT, CREATED, ended).outcomes
+    assert (outcome.job_id, outcome.status, outcome.polls) == ("job_1", "failed", 4)
+
+
+def test_changed_spec() -> None:
+    """A key that stood for other input is refused, whatever the state of its job."""
+    changed = {**IMAGE, "input": {"prompt": "other"}}
+    for records in ((INTENT,), (INTENT, CREATED), (INTENT, WAITING)):
+        assert codes(admit(*records, entry=changed)) == ["spec_changed"]
+
+
+def test_order_of_fields_is_no_change() -> None:
+    """The same input in another order is the same spec."""
+    entry = {"input": {"b": 1, "prompt": "p"}, "type": "image_generation", "key": "k"}
+    first = make_spec({"key": "k", "type": "image_generation", "input": {"prompt": "p", "b": 1}})
+    assert codes(admit(Intent("k", "image_generation", first.payload_hash, 1.0), entry=entry)) == []
+
+
+def test_duplicates() -> None:
+    """A key, and a job watched by its id, is taken once a run."""
+    gate = admission()
+    entries: list[JSON] = [IMAGE, IMAGE, {"key": "a", "job_id": "job_9"}, {"key": "b", "job_id": "job_9"}]
+    found = [codes(gate.admit(entry, 0.0, 0.0)) for entry in entries]
+    assert found == [[], ["duplicate_key"], [], ["duplicate_job"]]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"type": "image_generation"},
+        {"type": "nonsense", "input": {}},
+        {"key": 7},
+        {"input": 3},
+        {"kee": "x"},
+        {"key": "k", "type": "image_generation", "input": {"prompt": "p", "x": {1, 2}}},
+        None,
+        "text",
+        [1],
+        7,
+    ],
+    ids=repr,
+)
+def test_bad_spec(entry: JSON) -> None:
+    """What is no spec at all is refused by itself, and disturbs no other."""
+    admitted = admit(entry=entry)
+    assert (codes(admitted), admitted.jobs, admitted.records) == (["bad_spec"], [], ())
+
+
+def test_adopted_job_is_recorded() -> None:
+    """A job that is only watched is recorded as the spec's, so that the next run knows it."""
+    admitted = admit(entry={"key": "a", "job_id": "job_9"})
+    assert admitted.records == (Created("a", ("job_9",), 1000.0, adopted=True),)

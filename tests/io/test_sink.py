@@ -1,0 +1,133 @@
+"""``results.jsonl``: whole lines, each once, readable again after a crash."""
+
+from __future__ import annotations
+
+import errno
+import json
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sumeasync.errors import StorageError
+from sumeasync.io.disk import CHUNK_BYTES
+from sumeasync.io.sink import RESULTS, Sink, line
+from sumeasync.models import Failure, Media, Outcome, OutcomeStatus, Timings
+from sumeasync.testing.disk import MemoryDisk
+
+ONE = Outcome("a", "job_1", "image_generation", "completed", result={"n": 1})
+TWO = Outcome("b", None, "face_swap", "rejected", error=Failure("bad", "no"))
+
+Heads = list[tuple[str, str | None, OutcomeStatus]]
+
+
+async def reopened(disk: MemoryDisk) -> tuple[Sink, Heads]:
+    """The sink on this disk, and what it told of the lines it found."""
+    heads: Heads = []
+    sink = await Sink.open(disk, lambda key, job_id, status: heads.append((key, job_id, status)))
+    return sink, heads
+
+
+async def test_lines_are_appended_and_told_again() -> None:
+    """What was written is told by the next opening, in order, and more is appended to it."""
+    disk = MemoryDisk()
+    sink, heads = await reopened(disk)
+    assert heads == []
+    await sink.write([ONE, TWO])
+    await sink.close()
+    sink, heads = await reopened(disk)
+    assert heads == [("a", "job_1", "completed"), ("b", None, "rejected")]
+    await sink.write([ONE])
+    assert disk.content(RESULTS) == line(ONE) + line(TWO) + line(ONE)
+
+
+async def test_a_written_line_survives_a_power_failure() -> None:
+    """A write that returned is durable, its file included."""
+    disk = MemoryDisk()
+    sink, _ = await reopened(disk)
+    await sink.write([ONE])
+    assert disk.crash().content(RESULTS) == line(ONE)
+
+
+@pytest.mark.parametrize("cut", range(1, len(line(TWO))))
+async def test_half_a_line_is_cut_off(cut: int) -> None:
+    """A last line without its end, wherever it was cut, is taken away durably and not told."""
+    disk = MemoryDisk()
+    disk.put(RESULTS, line(ONE) + line(TWO)[:cut])
+    sink, heads = await reopened(disk)
+    assert heads == [("a", "job_1", "completed")]
+    await sink.write([TWO])
+    assert disk.crash(Random(1)).content(RESULTS) == line(ONE) + line(TWO)
+
+
+async def test_lines_longer_than_a_chunk_are_read() -> None:
+    """A line is put together from as many chunks as it takes."""
+    disk = MemoryDisk()
+    long = msgspec.structs.replace(ONE, result="x" * (2 * CHUNK_BYTES))
+    disk.put(RESULTS, line(long) + line(TWO))
+    _, heads = await reopened(disk)
+    assert [key for key, _, _ in heads] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [b"\n", b"{}\n", b"[]\n", b"nonsense\n", b"\xff\n", b'{"key":"a","status":"odd"}\n', b"\0" * 512 + b"\n"],
+)
+async def test_a_strange_line_is_refused(stranger: bytes) -> None:
+    """A whole line that is no result is not ours to mend: it is named, and the file is left as it is."""
+    disk = MemoryDisk()
+    disk.put(RESULTS, line(ONE) + stranger + line(TWO)[:9])
+    with pytest.raises(StorageError, match=r"results.jsonl line 2 is not a result"):
+        await reopened(disk)
+    assert disk.content(RESULTS) == line(ONE) + stranger + line(TWO)[:9]
+
+
+async def test_after_a_failed_write_the_sink_is_dead() -> None:
+    """A disk that refused once is not trusted again: the next write fails too, and half a line is not followed."""
+    disk = MemoryDisk()
+    sink, _ = await reopened(disk)
+    disk.fail("sync", errno.EIO)
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            await sink.write([ONE])
+    await sink.close()
+
+
+def test_a_line_keeps_the_payload_whole() -> None:
+    """Every field is there, readable as it was meant; `server_type` only when there is one."""
+    files = (Media("media/a/job_1.png", 3, "00", "image/png"),)
+    whole = msgspec.structs.replace(ONE, files=files, result={"é": [1, None]}, timings=Timings(created=1.5))
+    assert json.loads(line(whole)) == {
+        "key": "a",
+        "job_id": "job_1",
+        "type": "image_generation",
+        "status": "completed",
+        "result": {"é": [1, None]},
+        "files": [
+            {"path": "media/a/job_1.png", "bytes": 3, "sha256": "00", "content_type": "image/png"},
+        ],
+        "error": None,
+        "timings": {"created": 1.5},
+        "polls": 0,
+    }
+    assert json.loads(line(msgspec.structs.replace(ONE, server_type="x")))["server_type"] == "x"
+
+
+texts = st.text(max_size=8) | st.text('\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\ud800\udfff"\\\0', max_size=8)
+payloads = st.recursive(
+    texts | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(texts, payloads)
+def test_any_outcome_is_one_line(key: str, result: object) -> None:
+    """Whatever an outcome holds, its line is one by anybody's count, and can be read again by us and by others."""
+    written = line(Outcome(key, "job_1", "t", "completed", result=result, error=Failure("x", key)))
+    assert written.decode().splitlines(keepends=True) == [written.decode()]
+    again = msgspec.json.decode(written, type=Outcome)
+    assert again.key == key.encode(errors="replace").decode()
+    assert json.loads(written)["status"] == "completed"
