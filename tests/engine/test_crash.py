@@ -97,6 +97,7 @@ class CrashRig(Rig):
         with suppress(StorageError):
             await self.run(specs, QUICK)
         if self.crash.found is None:
+            self.disk.on_operation = None
             return False
         self.disk, self.crash, self.report = self.crash.found, None, None
         return True

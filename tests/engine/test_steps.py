@@ -176,3 +176,12 @@ async def test_lost_answer_of_an_ingest(name: str, tmp_path: Path) -> None:
         (outcome,) = await rig.run([spec])
         assert outcome.ok
         await rig.check([spec])
+
+
+async def test_unusable_id_disturbs_nobody() -> None:
+    """A job id that no path can carry is refused by itself; the others are polled on, also after a refusal."""
+    rules = load_rules([{"on": ["poll"], "times": 2, "do": {"kind": "status", "status": 429}}])
+    async with Rig(WORLD, rules=rules) as rig:
+        outcomes = await rig.run([{"key": "odd", "job_id": ".."}, IMAGE])
+        assert {outcome.key: outcome.status for outcome in outcomes} == {"odd": "failed", "img": "completed"}
+        assert rig.now() < 120

@@ -321,12 +321,12 @@ async def trickle(request: web.Request) -> web.StreamResponse:
     [(stall, CREATE, 30.0), (trickle, CREATE, 60.0), (stall, POLL, 40.0), (trickle, POLL, 40.0)],
 )
 async def test_waiting_ends_exactly_on_time(handler: Serve, request_: Request, seconds: float) -> None:
-    """Of a create silence ends at the idle limit, a trickle at the limit of the whole; a read has one limit for both."""
+    """Of a create silence and a trickle have their limits; a read has one limit for both."""
     async with serving(handler) as client:
         await asyncio.sleep(0.3)
         start = asyncio.get_running_loop().time()
         with pytest.raises(TransportError, match="in time") as caught:
-            await client.send(POLL)
+            await client.send(request_)
         assert asyncio.get_running_loop().time() - start == pytest.approx(seconds, abs=1e-6)
     assert caught.value.sent
 

@@ -1,0 +1,100 @@
+"""The engine's door: what it needs to open, what it leaves behind, and that only one run is inside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from sumeasync.core.settings import Settings
+from sumeasync.engine import Engine
+from sumeasync.errors import JournalError, LockedError, MissingKeyError, UsageError
+from sumeasync.models import JSON
+from sumeasync.simulator import Duration, TypeSettings, WorldSettings
+from sumeasync.testing import Rig
+from sumeasync.testing.rig import API_KEY
+
+WORLD = WorldSettings(types={"image_generation": TypeSettings(Duration(10, 0), media="png")})
+IMAGE: JSON = {"key": "k", "type": "image_generation", "input": {"prompt": "p"}}
+
+
+def test_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key nothing is opened."""
+    monkeypatch.delenv("SUME_API_KEY", raising=False)
+    with pytest.raises(MissingKeyError):
+        Engine()
+
+
+@pytest.mark.parametrize("base", ["http://api.test", "ftp://api.test", "https://user:pw@api.test"])
+def test_unusable_base(base: str) -> None:
+    """A base URL that would carry the key in the clear, or is none, is refused at once."""
+    with pytest.raises(UsageError):
+        Engine(api_key=API_KEY, base_url=base)
+
+
+async def test_directory(tmp_path: Path) -> None:
+    """A run leaves journal, results, media, run.json and report.json in its directory, readable by its owner alone."""
+    out = tmp_path / "out"
+    async with Rig(WORLD) as rig, rig.engine(out=out, disk=None) as engine:
+        (outcome,) = [outcome async for outcome in engine.run([IMAGE])]
+    names = {path.name for path in out.iterdir()}
+    assert names == {".lock", "journal.log", "results.jsonl", "media", "run.json", "report.json"}
+    assert (out / outcome.files[0].path).stat().st_mode & 0o077 == 0
+    assert (out / "journal.log").stat().st_mode & 0o077 == 0
+
+
+async def test_directory_in_use(tmp_path: Path) -> None:
+    """A second engine on the same directory is refused while the first is open, and not afterwards."""
+    async with Rig(WORLD) as rig:
+        async with rig.engine(out=tmp_path, disk=None):
+            with pytest.raises(LockedError):
+                await rig.engine(out=tmp_path, disk=None).__aenter__()
+        async with rig.engine(out=tmp_path, disk=None):
+            pass
+
+
+async def test_damaged_journal() -> None:
+    """A journal that was changed is not trusted: nothing is sent, and it is left as it is."""
+    async with Rig(WORLD) as rig:
+        await rig.run([IMAGE])
+        damaged = rig.disk.content("journal.log").replace(b'"created"', b'"createt"')
+        rig.disk.put("journal.log", damaged)
+        before = rig.requests()
+        with pytest.raises(JournalError):
+            await rig.run([IMAGE])
+        assert (rig.requests(), rig.disk.content("journal.log")) == (before, damaged)
+
+
+async def test_documents() -> None:
+    """run.json tells the settings and neither key nor address; report.json is what the run reports."""
+    async with Rig(WORLD) as rig:
+        await rig.run([IMAGE], Settings(reads=7))
+        told, report = (json.loads(rig.disk.content(name)) for name in ("run.json", "report.json"))
+        assert told["settings"]["reads"] == 7
+        assert not {API_KEY, "api.test"} & set(json.dumps(told).split('"'))
+        assert (report["exit_code"], report["statuses"]) == (0, {"completed": 1})
+
+
+async def test_no_run() -> None:
+    """An engine that is opened and closed sends nothing."""
+    async with Rig(WORLD) as rig:
+        async with rig.engine():
+            await asyncio.sleep(1)
+        assert rig.requests() == 0
+
+
+async def test_no_specs() -> None:
+    """A run of nothing ends at once, with exit code 0."""
+    async with Rig(WORLD) as rig:
+        assert await rig.run([]) == []
+        assert rig.report is not None
+        assert rig.report.exit_code == 0
+
+
+async def test_repr_holds_no_key() -> None:
+    """What an engine and a run show of themselves is no secret."""
+    async with Rig(WORLD) as rig, rig.engine() as engine:
+        run = engine.run([IMAGE])
+        assert API_KEY not in repr(engine) + repr(run) + repr(vars(engine))

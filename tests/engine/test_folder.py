@@ -1,0 +1,44 @@
+"""``run.json`` and ``report.json`` are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+
+import pytest
+
+from sumeasync.core.report import Report
+from sumeasync.core.settings import Settings
+from sumeasync.engine.folder import Folder
+from sumeasync.errors import StorageError
+from sumeasync.testing import MemoryDisk
+
+
+async def test_written_durably() -> None:
+    """After writing, the document survives a power failure, and nothing stands beside it."""
+    disk = MemoryDisk()
+    await Folder(disk).write_run(Settings(reads=5), "abc", 7.0)
+    found = disk.crash()
+    told = json.loads(found.content("run.json"))
+    assert (told["manifest_sha256"], told["started_at"], told["settings"]["reads"]) == ("abc", 7.0, 5)
+    assert found.paths() == ["run.json"]
+
+
+@pytest.mark.parametrize("operation", ["create", "write", "sync", "rename"])
+async def test_old_one_stays(operation: str) -> None:
+    """When the disk refuses, the earlier document stays; once it is mended, the next one takes its place."""
+    disk = MemoryDisk()
+    folder = Folder(disk)
+    await folder.write_report(Report(0, 1.0))
+    disk.fail(operation, errno.EIO)  # type: ignore[arg-type]  # one of the literals
+    with pytest.raises(StorageError):
+        await folder.write_report(Report(1, 2.0))
+    assert json.loads(disk.content("report.json"))["exit_code"] == 0
+    disk.heal()
+    await folder.write_report(Report(1, 2.0))
+    assert json.loads(disk.content("report.json"))["exit_code"] == 1
+
+
+async def test_no_directory() -> None:
+    """Without a directory nothing is written."""
+    await Folder(None).write_report(Report(0, 1.0))

@@ -1,0 +1,71 @@
+"""Counters of a run, and the report they make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sumeasync.core.events import Faulted
+from sumeasync.core.job import Job, Step
+from sumeasync.core.report import Report, Tally
+from sumeasync.engine.statistics import Statistics, make_report
+from sumeasync.errors import RateLimitError, TransportError
+from sumeasync.models import Media, Outcome, Spec
+
+SPEC = Spec("k", "image_generation")
+DONE = Outcome("k", "job_1", "image_generation", "completed", files=(Media("a.png", 7, "00", "image/png"),))
+
+
+def test_one_job_from_queue_to_end() -> None:
+    """A job is queued until its create is answered, runs until its outcome, and then is done."""
+    counts, job = Statistics(), Job(SPEC, Step.CREATE, type=SPEC.type)
+    counts.of(job.type).queued += 1
+    job.step = Step.POLL
+    counts.moved(job, Step.CREATE, job.type)
+    assert (counts.of(job.type).queued, counts.of(job.type).running) == (0, 1)
+    counts.ended(job, DONE)
+    assert (counts.of(job.type).running, counts.of(job.type).done, counts.media_bytes) == (0, 1, 7)
+
+
+def test_adopted_job_gets_its_type() -> None:
+    """A job counts as adopted until the server names its type."""
+    counts, job = Statistics(), Job(Spec("k", job_id="job_1"), Step.POLL, "job_1")
+    counts.of("").running += 1
+    job.type = "face_swap"
+    counts.moved(job, Step.POLL, "")
+    assert (counts.types["adopted"].running, counts.types["face_swap"].running) == (0, 1)
+
+
+def test_faults() -> None:
+    """Faults are counted, refusals for the rate among them."""
+    counts = Statistics()
+    counts.told(Faulted(TransportError()))
+    counts.told(Faulted(RateLimitError("slow", status=429)))
+    assert (counts.faults, counts.rate_limited) == (2, 1)
+
+
+def report_of(*outcomes: Outcome, **options: Any) -> Report:
+    """A report of these outcomes."""
+    tally = Tally()
+    for outcome in outcomes:
+        tally.add(outcome)
+    given = {"seconds": 1.0, "earlier": {}, "in_flight": (), "stopped": None} | options
+    return make_report(Statistics(), tally, **given)
+
+
+def test_report_names_what_is_open() -> None:
+    """What runs at the server and what may have been paid is named once, and the exit code says so."""
+    late = Outcome("b", "job_2", "image_generation", "timed_out")
+    report = report_of(DONE, late, in_flight=[("b", "job_2"), ("c", "job_3")], unanswered=["d"])
+    assert [(one.key, one.status) for one in report.unresolved] == [
+        ("b", "timed_out"),
+        ("c", "running"),
+        ("d", "unknown"),
+    ]
+    assert report.exit_code == 6
+
+
+def test_waiting_specs_are_not_success() -> None:
+    """A run that left specs alone does not say that everything completed."""
+    assert report_of(DONE).exit_code == 0
+    report = report_of(DONE, waiting=3)
+    assert (report.not_started, report.exit_code) == (3, 1)
