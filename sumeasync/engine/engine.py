@@ -14,8 +14,9 @@ import aiohttp
 import anyio
 
 from sumeasync.core.settings import Settings
+from sumeasync.engine.intake import Specs
 from sumeasync.engine.kit import open_kit
-from sumeasync.engine.run import Run, Specs
+from sumeasync.engine.run import Run
 from sumeasync.errors import UsageError
 from sumeasync.io.credentials import find_access
 from sumeasync.io.disk import Disk

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -16,20 +13,17 @@ from sumeasync.core.job import LANES, Job, Step
 from sumeasync.core.report import Report, Tally
 from sumeasync.engine.admission import Admission
 from sumeasync.engine.alarm import Alarm
+from sumeasync.engine.intake import Entry, Intake, Specs
+from sumeasync.engine.outbox import Outbox
 from sumeasync.engine.statistics import UNSTARTED, make_report
 from sumeasync.engine.telling import log, tell_outcome, tell_step
 from sumeasync.errors import AuthError, StorageError, SumeError
-from sumeasync.models import JSON, Outcome, Spec
+from sumeasync.models import Outcome
 
 if TYPE_CHECKING:
     from sumeasync.engine.kit import Kit
 
-__all__ = ["Run", "Specs"]
-
-Specs = Iterable[Spec | Mapping[str, JSON]] | AsyncIterable[Spec | Mapping[str, JSON]]
-
-INTAKE_SLICE = 64
-"""Specs admitted between two looks at everything else."""
+__all__ = ["Run"]
 
 
 class Run:
@@ -44,21 +38,18 @@ class Run:
         self.total = total
         self._manifest_sha256 = manifest_sha256
         self.stopped: SumeError | None = None
-        self._source_error: Exception | None = None
         self.draining = False
         self.tally = Tally()
         self._began = kit.clock()
         self._kit = kit
-        self._specs = specs
         self._admission = Admission(kit.journal.history, kit.lifecycle, kit.settings)
         self._jobs: dict[str, Job] = {}
         self._creating: set[str] = set()  # keys of creates that were sent, without an answer so far
         self._active = 0
-        self._intake_done = False
         self._work_done = False
-        self._finished: deque[tuple[Job, Outcome]] = deque()
-        self._unread: deque[Outcome] = deque()
-        self._alarm, self._room, self._delivery, self._reader = Alarm(), Alarm(), Alarm(), Alarm()
+        self._intake = Intake(specs, self._admit, has_room=self._has_room, is_closed=self._is_closed)
+        self._outbox = Outbox(kit.delivery, self._delivered)
+        self._alarm = Alarm()
         self._ended = asyncio.Event()
         self._reads: TaskGroup
         self._creates: TaskGroup
@@ -71,14 +62,10 @@ class Run:
         return self
 
     async def __anext__(self) -> Outcome:
-        while not self._unread:
-            if self._ended.is_set():
-                if (error := self._source_error or self.stopped) is not None:
-                    raise error
-                raise StopAsyncIteration
-            await self._reader.wait()
-        outcome = self._unread.popleft()
-        self._room.ring()
+        outcome = await self._outbox.next()
+        if outcome is None:
+            raise self._intake.error or self.stopped or StopAsyncIteration
+        self._intake.room.ring()
         self._alarm.ring()
         return outcome
 
@@ -110,8 +97,8 @@ class Run:
             log.info("run.draining", in_flight=len(self._jobs))
             self.draining = True
             self._kit.scheduler.close("create")
-            for alarm in (self._alarm, self._room):
-                alarm.ring()
+            self._alarm.ring()
+            self._intake.room.ring()
 
     async def wait_ended(self) -> None:
         """Return once nothing of this run goes on."""
@@ -126,14 +113,20 @@ class Run:
                     delivering.start_soon(self._deliver)
                     await self._work()
                     self._work_done = True
-                    self._delivery.ring()
+                    self._outbox.close()
                 await self._kit.journal.append()
                 await self._kit.folder.write_report(self.report())
         except StorageError as error:
             self._fail(error)
         finally:
             self._ended.set()
-            self._reader.ring()
+            self._outbox.end()
+
+    async def _deliver(self) -> None:
+        try:
+            await self._outbox.main()
+        except StorageError as error:
+            self._fail(error)
 
     async def _work(self) -> None:
         async with anyio.create_task_group() as self._creates:
@@ -145,33 +138,21 @@ class Run:
 
     async def _take_in(self) -> None:
         try:
-            await self._read_specs()
+            await self._intake.main()
         except StorageError as error:
             self._fail(error)
-        except Exception as error:  # the caller's own: what was taken in is finished, then the reader is told
-            self._source_error = error
-        self._intake_done = True
         self._alarm.ring()
 
-    async def _read_specs(self) -> None:
-        count = 0
-        async with aclosing(_each(self._specs)) as entries:
-            async for entry in entries:
-                while not self._has_room():
-                    await self._room.wait()
-                if self.stopped or self.draining:
-                    break
-                self._admit(entry)
-                count += 1
-                if count % INTAKE_SLICE == 0:
-                    await asyncio.sleep(0)
+    def _is_closed(self) -> bool:
+        return self.draining or self.stopped is not None
 
     def _has_room(self) -> bool:
-        settings = self._kit.settings
-        crowded = self._active >= settings.max_in_flight or len(self._unread) >= settings.max_unread
-        return not crowded or self.draining or self.stopped is not None
+        return self._active < self._kit.settings.max_in_flight and not self._is_crowded()
 
-    def _admit(self, entry: Spec | Mapping[str, JSON]) -> None:
+    def _is_crowded(self) -> bool:
+        return self._outbox.unread >= self._kit.settings.max_unread
+
+    def _admit(self, entry: Entry) -> None:
         self.statistics.specs += 1
         admitted = self._admission.admit(entry, self._now(), self._kit.wall_clock())
         self._kit.journal.append(*admitted.records)
@@ -185,7 +166,7 @@ class Run:
             self._push(job, self._now() + delay)
         for job, outcome in admitted.outcomes:
             self._enter(job)
-            self._finish(job, outcome)
+            self._outbox.put(job, outcome)
         self._alarm.ring()
 
     def _enter(self, job: Job) -> None:
@@ -211,11 +192,11 @@ class Run:
                 await self._alarm.wait(None if self._is_paused() else self._kit.scheduler.wait())
 
     def _is_over(self) -> bool:
-        done = self._intake_done or self.stopped is not None  # a source may say nothing for ever
+        done = self._intake.done or self.stopped is not None  # a source may say nothing for ever
         return self.draining or (done and self._active == 0)
 
     def _is_paused(self) -> bool:
-        return self.draining or len(self._unread) >= self._kit.settings.max_unread
+        return self.draining or self._is_crowded()
 
     def _take(self) -> Job | None:
         return None if self._is_paused() else self._kit.scheduler.take(self._now())
@@ -274,15 +255,11 @@ class Run:
             self._enter(sibling)
             self._push(sibling, now + delay)
         if transition.outcome is not None:
-            self._finish(job, transition.outcome)
+            self._outbox.put(job, transition.outcome)
         elif self.stopped and job.step in UNSTARTED and job.step is not Step.RECONCILE:
             self._leave(job)
         else:
             self._push(job, now + transition.delay)
-
-    def _finish(self, job: Job, outcome: Outcome) -> None:
-        self._finished.append((job, outcome))
-        self._delivery.ring()
 
     def _leave(self, job: Job) -> None:
         """The spec is not started in this run; a later one begins it anew."""
@@ -297,7 +274,7 @@ class Run:
             for job in self._kit.scheduler.remove(lambda job: job.step in UNSTARTED and job.step is not Step.RECONCILE):
                 self._leave(job)
         self._kit.scheduler.close("create")
-        self._room.ring()
+        self._intake.room.ring()
         if isinstance(error, AuthError) and was not in UNSTARTED:
             self.drain()
 
@@ -307,42 +284,15 @@ class Run:
             self.stopped = error
         self.drain()
 
-    async def _deliver(self) -> None:
-        while True:
-            batch = list(self._finished)
-            self._finished.clear()
-            if not batch and self._work_done:
-                return
-            if batch:
-                try:
-                    outcomes = await self._kit.delivery.deliver(batch)
-                except StorageError as error:
-                    self._fail(error)
-                    return
-                self._hand_over(zip([job for job, _ in batch], outcomes, strict=True))
-            else:
-                await self._delivery.wait()
-
-    def _hand_over(self, finished: Iterable[tuple[Job, Outcome]]) -> None:
-        for job, outcome in finished:
-            self._active -= 1
-            if outcome.final:
-                self._jobs.pop(outcome.job_id or "", None)
-            self.statistics.ended(job, outcome)
-            self.tally.add(outcome)
-            self._unread.append(outcome)
-            tell_outcome(outcome)
-        for alarm in (self._reader, self._alarm, self._room):
-            alarm.ring()
+    def _delivered(self, job: Job, outcome: Outcome) -> None:
+        self._active -= 1
+        if outcome.final:
+            self._jobs.pop(outcome.job_id or "", None)
+        self.statistics.ended(job, outcome)
+        self.tally.add(outcome)
+        tell_outcome(outcome)
+        self._alarm.ring()
+        self._intake.room.ring()
 
     def _now(self) -> float:
         return self._kit.clock()
-
-
-async def _each(specs: Specs) -> AsyncGenerator[Spec | Mapping[str, JSON], None]:
-    if isinstance(specs, AsyncIterable):
-        async for spec in specs:
-            yield spec
-    else:
-        for spec in specs:
-            yield spec

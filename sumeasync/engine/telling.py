@@ -11,13 +11,17 @@ __all__ = ["log", "tell_outcome", "tell_step"]
 
 log = get_logger()
 
+PATIENCE = 5
+"""Faults in a row of one step that are nothing to worry about."""
+
 
 def tell_step(job: Job, was: Step, event: Event, transition: Transition) -> None:
     """Log what a step came to."""
     key, name = job.spec.key, NAMES[was]
     if isinstance(event, Faulted):
         last = transition.outcome is not None or transition.stop is not None
-        log.info(
+        say = log.warning if job.faults >= PATIENCE else log.info
+        say(
             f"{name}.failed" if last else f"{name}.retry",
             key=key,
             job_id=job.id,

@@ -7,7 +7,7 @@ import os
 
 from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine
-from sumeasync.engine.run import Specs
+from sumeasync.engine.intake import Specs
 from sumeasync.errors import SumeError, UsageError
 from sumeasync.models import Outcome
 

@@ -21,7 +21,7 @@ from aiohttp import web
 from sumeasync.core.report import Report
 from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine, Run
-from sumeasync.engine.run import Specs
+from sumeasync.engine.intake import Specs
 from sumeasync.errors import SumeError
 from sumeasync.models import JSON, Outcome, Spec
 from sumeasync.simulator.app import make_app
