@@ -90,10 +90,8 @@ class Tally:
             "p95": round(delays[len(delays) * 95 // 100], 3),
         }
 
-    def exit_code(
-        self, stopped: SumeError | None, earlier: Mapping[OutcomeStatus, int], left: Collection[str] = ()
-    ) -> int:
-        """The gravest of what happened; nothing but completed jobs, now and earlier, and nothing `left`, is 0.
+    def exit_code(self, stopped: SumeError | None, *, earlier_ok: bool, left: Collection[str] = ()) -> int:
+        """The gravest of what happened; nothing but full success, now and earlier, and nothing `left`, is 0.
 
         `left` are the statuses of what a run that was stopped early has no outcome for.
         """
@@ -104,5 +102,4 @@ class Tally:
             return EXIT_CODES["unknown"]
         if self.statuses["timed_out"]:
             return EXIT_CODES["deadline"]
-        failed_earlier = any(count for status, count in earlier.items() if status != "completed")
-        return EXIT_CODES["some_failed" if self._not_ok or stopped or left or failed_earlier else "ok"]
+        return EXIT_CODES["some_failed" if self._not_ok or stopped or left or not earlier_ok else "ok"]

@@ -14,19 +14,20 @@ from sumeasync.core.records import Delivered, Record
 from sumeasync.io.disk import Disk
 from sumeasync.io.journal import Journal, MemoryJournal
 from sumeasync.io.names import file_of, media_stem
-from sumeasync.io.sink import Sink
+from sumeasync.io.sink import Head, Sink
 from sumeasync.models import Outcome, OutcomeStatus
 
 __all__ = ["Delivery"]
 
 
 class Delivery:
-    """Writes outcomes; `statuses` counts what the directory held when it was opened."""
+    """Writes outcomes; `earlier` counts what the directory held when it was opened, `all_ok` tells how good it was."""
 
     def __init__(
         self, journal: Journal | MemoryJournal, wall_clock: Callable[[], float], sink: Sink | None, *, keep_links: bool
     ) -> None:
         self.earlier: Counter[OutcomeStatus] = Counter()
+        self.all_ok = True
         self._journal = journal
         self._wall_clock = wall_clock
         self._sink = sink
@@ -45,10 +46,11 @@ class Delivery:
         delivery = cls(journal, wall_clock, None, keep_links=keep_links)
         lost: list[Record] = []
 
-        def seen(key: str, job_id: str | None, status: OutcomeStatus) -> None:
-            delivery.earlier[status] += 1
-            if not journal.history.is_delivered(key, job_id):
-                lost.append(Delivered(key, wall_clock(), status, job_id))
+        def seen(head: Head) -> None:
+            delivery.earlier[head.status] += 1
+            delivery.all_ok = delivery.all_ok and head.ok
+            if not journal.history.is_delivered(head.key, head.job_id):
+                lost.append(Delivered(head.key, wall_clock(), head.status, head.job_id))
 
         if disk is not None:
             delivery._sink = await Sink.open(disk, seen)

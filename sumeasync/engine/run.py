@@ -76,6 +76,7 @@ class Run:
             self.tally,
             seconds=self._now() - self._began,
             earlier=self._kit.delivery.earlier,
+            earlier_ok=self._kit.delivery.all_ok,
             in_flight=self.in_flight,
             unanswered=sorted(self._creating - {key for key, _ in self.in_flight}) if self._work_done else (),
             waiting=self._waiting() if self._work_done else 0,

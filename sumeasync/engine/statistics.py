@@ -91,6 +91,7 @@ def make_report(
     *,
     seconds: float,
     earlier: Mapping[OutcomeStatus, int],
+    earlier_ok: bool = True,
     in_flight: Sequence[tuple[str, str]],
     unanswered: Collection[str] = (),
     waiting: int = 0,
@@ -99,6 +100,7 @@ def make_report(
     """Sum a run up; `in_flight` are the (key, job id) that still run at the server.
 
     `unanswered` are the keys whose create may have been paid, `waiting` counts the specs that were not begun.
+    `earlier_ok` tells whether the outcomes of earlier runs were all full successes.
     """
     jobs = sum(count for status, count in tally.statuses.items() if status != "rejected")
     requests = sum(counts.requests.values())
@@ -107,7 +109,9 @@ def make_report(
     left += [Unresolved(key, "unknown") for key in unanswered]
     not_started = counts.not_started + waiting
     return Report(
-        exit_code=tally.exit_code(stopped, earlier, [one.status for one in left] + ["waiting"] * not_started),
+        exit_code=tally.exit_code(
+            stopped, earlier_ok=earlier_ok, left=[one.status for one in left] + ["waiting"] * not_started
+        ),
         seconds=round(seconds, 3),
         statuses={str(status): count for status, count in tally.statuses.items()},
         types={type: dict(statuses) for type, statuses in tally.types.items()},

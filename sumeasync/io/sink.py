@@ -14,20 +14,26 @@ import msgspec
 
 from sumeasync.errors import StorageError
 from sumeasync.io.disk import Disk, File
-from sumeasync.models import Outcome, OutcomeStatus
+from sumeasync.models import JSON, Outcome, OutcomeStatus
 
-__all__ = ["RESULTS", "Sink"]
+__all__ = ["RESULTS", "Head", "Sink"]
 
 RESULTS = "results.jsonl"
 BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
-class _Head(msgspec.Struct):
+class Head(msgspec.Struct, frozen=True):
     """What must be known of a line already written."""
 
     key: str
     status: OutcomeStatus
     job_id: str | None = None
+    error: JSON = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the line tells of full success."""
+        return self.status == "completed" and self.error is None
 
 
 class Sink:
@@ -37,14 +43,12 @@ class Sink:
         self._file = file
 
     @classmethod
-    async def open(
-        cls, disk: Disk, seen: Callable[[str, str | None, OutcomeStatus], object], path: str = RESULTS
-    ) -> Sink:
-        """Open `path`, mend its end, and report to `seen` what each line it holds delivers.
+    async def open(cls, disk: Disk, seen: Callable[[Head], object], path: str = RESULTS) -> Sink:
+        """Open `path`, mend its end, and tell `seen` of each line it holds.
 
         Raises StorageError when a line is not one of ours, or the disk refuses.
         """
-        decoder = msgspec.json.Decoder(_Head)
+        decoder = msgspec.json.Decoder(Head)
         rest, number, whole = b"", 0, 0
         if await disk.size(path) is not None:
             async for chunk in disk.read(path):
@@ -57,7 +61,7 @@ class Sink:
                     except (msgspec.DecodeError, UnicodeDecodeError):
                         text = f"{path} line {number} is not a result; mend or move the file, then run again"
                         raise StorageError(text) from None
-                    seen(head.key, head.job_id, head.status)
+                    seen(head)
             if rest:
                 await disk.truncate(path, whole)
         return cls(await disk.append(path))

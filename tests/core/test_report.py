@@ -41,32 +41,32 @@ def test_what_is_open_is_named() -> None:
 @pytest.mark.parametrize(
     ("outcomes", "stopped", "earlier", "name"),
     [
-        ([], None, {}, "ok"),
-        ([outcome("completed")], None, {"completed": 9, "failed": 0}, "ok"),
-        ([outcome("completed")], None, {"failed": 1}, "some_failed"),
-        ([outcome("completed", ERROR)], None, {}, "some_failed"),
-        ([outcome("failed")], None, {}, "some_failed"),
-        ([outcome("rejected")], None, {}, "some_failed"),
-        ([], SumeError(), {}, "some_failed"),
-        ([outcome("failed"), outcome("timed_out")], None, {}, "deadline"),
-        ([outcome("timed_out"), outcome("unknown")], None, {}, "unknown"),
-        ([outcome("unknown")], CreditsError(status=402), {}, "credits"),
-        ([outcome("unknown")], AuthError(status=401), {}, "auth"),
-        ([outcome("unknown")], StorageError(), {}, "storage"),
-        ([], JournalError("torn"), {}, "storage"),
+        ([], None, True, "ok"),
+        ([outcome("completed")], None, True, "ok"),
+        ([outcome("completed")], None, False, "some_failed"),
+        ([outcome("completed", ERROR)], None, True, "some_failed"),
+        ([outcome("failed")], None, True, "some_failed"),
+        ([outcome("rejected")], None, True, "some_failed"),
+        ([], SumeError(), True, "some_failed"),
+        ([outcome("failed"), outcome("timed_out")], None, True, "deadline"),
+        ([outcome("timed_out"), outcome("unknown")], None, True, "unknown"),
+        ([outcome("unknown")], CreditsError(status=402), True, "credits"),
+        ([outcome("unknown")], AuthError(status=401), True, "auth"),
+        ([outcome("unknown")], StorageError(), True, "storage"),
+        ([], JournalError("torn"), True, "storage"),
     ],
 )
 def test_exit_codes(
-    outcomes: list[Outcome], stopped: SumeError | None, earlier: dict[OutcomeStatus, int], name: str
+    outcomes: list[Outcome], stopped: SumeError | None, earlier: bool, name: str
 ) -> None:
     """The gravest of what happened decides: storage, key, credits, unknown creates, deadlines, then any failure."""
-    assert tally(*outcomes).exit_code(stopped, earlier) == EXIT_CODES[name]
+    assert tally(*outcomes).exit_code(stopped, earlier_ok=earlier) == EXIT_CODES[name]
 
 
 @pytest.mark.parametrize(("left", "name"), [((), "ok"), (("running",), "some_failed"), (("x", "unknown"), "unknown")])
 def test_what_is_left_is_not_ok(left: tuple[str, ...], name: str) -> None:
     """A run that leaves something running is no success, and an open create outweighs all else that is left."""
-    assert tally(outcome("completed")).exit_code(None, {}, left) == EXIT_CODES[name]
+    assert tally(outcome("completed")).exit_code(None, earlier_ok=True, left=left) == EXIT_CODES[name]
 
 
 def test_exit_codes_are_those_promised() -> None:

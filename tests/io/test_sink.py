@@ -26,7 +26,7 @@ Heads = list[tuple[str, str | None, OutcomeStatus]]
 async def reopened(disk: MemoryDisk) -> tuple[Sink, Heads]:
     """The sink on this disk, and what it told of the lines it found."""
     heads: Heads = []
-    sink = await Sink.open(disk, lambda key, job_id, status: heads.append((key, job_id, status)))
+    sink = await Sink.open(disk, lambda head: heads.append((head.key, head.job_id, head.status)))
     return sink, heads
 
 
@@ -131,3 +131,14 @@ def test_any_outcome_is_one_line(key: str, result: object) -> None:
     again = msgspec.json.decode(written, type=Outcome)
     assert again.key == key.encode(errors="replace").decode()
     assert json.loads(written)["status"] == "completed"
+
+
+@pytest.mark.parametrize(("error", "ok"), [(None, True), (Failure("download_failed"), False)])
+async def test_a_line_tells_whether_all_went_well(error: Failure | None, ok: bool) -> None:
+    """A job that completed without its media is not told as a success."""
+    disk, told = MemoryDisk(), list[bool]()
+    sink = await Sink.open(disk, print)
+    await sink.write([Outcome("k", "job_1", "video_generation", "completed", error=error)])
+    await sink.close()
+    await (await Sink.open(disk, lambda head: told.append(head.ok))).close()
+    assert told == [ok]
