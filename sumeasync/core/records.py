@@ -94,4 +94,3 @@ class Delivered(msgspec.Struct, frozen=True, tag="delivered", tag_field="t", omi
 
 
 Record: TypeAlias = Intent | Created | Rejected | Unknown | Ended | Saved | Delivered
-
