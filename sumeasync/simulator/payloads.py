@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from sumeasync.models import JSON
 from sumeasync.simulator.jobs import ACTIVE, Job
+from sumeasync.simulator.samples import PNG_SIDE
 from sumeasync.simulator.settings import WorldSettings
 
 __all__ = ["create_answer", "job_view", "result_of"]
@@ -65,7 +66,7 @@ def result_of(job: Job, links: Mapping[str, str]) -> JSON:
         return {"metadata": {"type": job.type}}
     thumbnail = {"thumbnail_url": links["thumbnail"]} if "thumbnail" in links else {}
     if job.type == "image_generation":
-        return {"images": [{"url": media, "content_type": "image/png", "width": 8, "height": 8} | thumbnail]}
+        return {"images": [{"url": media, "content_type": "image/png", "width": PNG_SIDE, "height": PNG_SIDE} | thumbnail]}
     metadata = {"metadata": {"width": 16, "height": 16, "duration_seconds": 0.3}}
     if job.type == "ads_video":
         return {"video": {"download_url": media, "content_type": "video/mp4"} | thumbnail} | metadata

@@ -13,14 +13,15 @@ import msgspec
 
 from sumeasync.simulator.mp4 import PCM_BYTES, encode_mp4
 
-__all__ = ["Kind", "Sample", "sample"]
+__all__ = ["PNG_SIDE", "Kind", "Sample", "sample"]
 
 Kind = Literal["png", "mp4"]
 
 CONTENT_TYPES: dict[str, str] = {"png": "image/png", "mp4": "video/mp4"}
 CHUNK_BYTES = 256 * 1024
 PICTURES = 3
-PNG_SIDE = 8
+PNG_PATCHES = 8
+PNG_SIDE = 256
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -93,11 +94,15 @@ def _pieces(data: bytes, start: int, stop: int) -> Iterator[bytes]:
 
 
 def _png(digest: bytes) -> bytes:
-    pixels = (digest * 6)[: PNG_SIDE * PNG_SIDE * 3]
-    row = PNG_SIDE * 3
-    lines = b"".join(b"\0" + pixels[at : at + row] for at in range(0, len(pixels), row))  # filter 0 on each line
-    header = struct.pack(">2I5B", PNG_SIDE, PNG_SIDE, 8, 2, 0, 0, 0)
-    return PNG_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(lines)) + _chunk(b"IEND", b"")
+    """A quilt of 8 by 8 patches, its right half the mirror of its left, in four colours."""
+    patches = [digest[at % 32] >> (2 * (at // 32)) & 3 for at in range(PNG_PATCHES * PNG_PATCHES // 2)]
+    half = PNG_PATCHES // 2
+    rows = [patches[at : at + half] for at in range(0, len(patches), half)]
+    lines = [b"".join(bytes([colour]) * (PNG_SIDE // PNG_PATCHES) for colour in row + row[::-1]) for row in rows]
+    pixels = b"".join((b"\0" + line) * (PNG_SIDE // PNG_PATCHES) for line in lines)  # filter 0 on each line
+    header = struct.pack(">2I5B", PNG_SIDE, PNG_SIDE, 8, 3, 0, 0, 0)
+    parts = (b"IHDR", header), (b"PLTE", digest[:12]), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")
+    return PNG_SIGNATURE + b"".join(_chunk(name, data) for name, data in parts)
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
