@@ -66,7 +66,8 @@ def result_of(job: Job, links: Mapping[str, str]) -> JSON:
         return {"metadata": {"type": job.type}}
     thumbnail = {"thumbnail_url": links["thumbnail"]} if "thumbnail" in links else {}
     if job.type == "image_generation":
-        return {"images": [{"url": media, "content_type": "image/png", "width": PNG_SIDE, "height": PNG_SIDE} | thumbnail]}
+        size = {"width": PNG_SIDE, "height": PNG_SIDE}
+        return {"images": [{"url": media, "content_type": "image/png"} | size | thumbnail]}
     metadata = {"metadata": {"width": 16, "height": 16, "duration_seconds": 0.3}}
     if job.type == "ads_video":
         return {"video": {"download_url": media, "content_type": "video/mp4"} | thumbnail} | metadata
