@@ -197,7 +197,7 @@ class Lifecycle:
         if job.step is Step.POLL:
             return self._poll_fault(job, event.error, now, wall)
         if job.step is Step.RESULT:
-            return self._result_fault(job, event.error, wall)
+            return self._result_fault(job, event.error, now, wall)
         if job.step is Step.SAVE:
             return self._save_fault(job, event, wall)
         if job.step is Step.RECONCILE:
@@ -252,12 +252,14 @@ class Lifecycle:
         left = self._time_left(job, self._pacer.policy(job.type), now)
         return self._timed_out(job) if left <= 0 else self._retry(job, error, within=left)
 
-    def _result_fault(self, job: Job, error: SumeError, wall: float) -> Transition:
+    def _result_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         if _key_refused(job, error):
             return Transition(delay=retry_delay(job.faults, self._rng), stop=error)
         tries = RESULT_TRIES // 2 if isinstance(error, BadResponseError) else RESULT_TRIES
-        hopeless = isinstance(error, RefusedError) or job.faults >= tries
-        if isinstance(error, RateLimitError) or not hopeless:
+        late = self._time_left(job, self._pacer.policy(job.type), now) <= 0
+        if isinstance(error, RateLimitError):  # says nothing of the result: patience lasts as long as the deadline
+            tries = 1 if late else job.faults + 1
+        if not isinstance(error, RefusedError) and job.faults < tries:
             return self._retry(job, error)
         job.carry.error = _lasting(error)
         return self._complete(job, wall)
