@@ -56,7 +56,8 @@ def attention(report: Report, not_begun: int, command: str, out: str | None) -> 
 def open_lines(items: Sequence[Unresolved], out: str | None, *, cap: int | None = MAX_IDS) -> Iterator[str]:
     """The first `cap` of them, one a line, and where the rest can be seen."""
     for one in items[:cap]:
-        yield f"  {redact.escape(one.job_id or '-')}  {redact.escape(one.key)}  {one.status.replace('_', ' ')}"
+        names = dict.fromkeys((redact.escape(one.job_id or "-"), redact.escape(one.key)))  # a job's key may be its id
+        yield f"  {'  '.join(names)}  {one.status.replace('_', ' ')}"
     if cap is not None and len(items) > cap:
         where = f"; all of them: sumeasync status {quoted(out)} --all" if out is not None else ""
         yield f"  … and {len(items) - cap:,} more{where}"

@@ -38,7 +38,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: float = 5.0
     cap: float = 30.0
     jitter: float = 0.1
-    growth: float = 0.1
+    growth: float = 0.05
     deadline: float | None = 3600.0
     queue_timeout: float | None = None
     run_timeout: float | None = None

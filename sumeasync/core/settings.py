@@ -32,14 +32,14 @@ LIMITS = ("max_file_bytes", "max_job_bytes", "max_job_files", "max_run_bytes", "
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a run behaves. Times are in seconds, rates are texts such as ``120/m``; None means not limited by us.
 
-    `max_in_flight` bounds the specs under way, `max_unread` the outcomes nobody has read yet. `reads`, `creates` and
-    `transfers` bound the requests open at once; `creates_per_type` above 1 is faster, and gives up the
-    certainty with which a lost answer is matched to its job. `grace` is how long creates under way may still bring
-    their ids home when a run is interrupted. `max_…_bytes` and `max_…_files` bound the media kept of one file, one
-    job and one run. `poll` holds what differs from the default policies, by type (``*``: every other type).
+    `max_in_flight` bounds the specs under way (about 1 kB each), `max_unread` the outcomes nobody has read yet.
+    `reads`, `creates` and `transfers` bound the requests open at once; `creates_per_type` above 1 is faster, and gives
+    up the certainty with which a lost answer is matched to its job. `grace` is how long creates under way may still
+    bring their ids home when a run is interrupted. `max_…_bytes` and `max_…_files` bound the media kept of one file,
+    one job and one run. `poll` holds what differs from the default policies, by type (``*``: every other type).
     """
 
-    max_in_flight: int = 1000
+    max_in_flight: int = 100_000
     max_unread: int = 1000
     reads: int = 32
     creates: int = 8

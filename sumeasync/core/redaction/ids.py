@@ -34,7 +34,10 @@ _NOUN = re.compile(
     r"provider(?:[ _](?:job|request|task))?)s?(?:[ _-]?(?:id|ids|number|no\.|named))?(?:\s*[:=#]\s*|\s+)[\"']?)"
     rf"(?=[A-Za-z_-]*\d)([A-Za-z0-9][\w-]*)(?!\w|\s*(?:{_UNITS}))"
 )
-_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%'-]+@(?=[^\W\d])[\w-]+(?:\.[\w-]+)*|\"[^\"@\s]+\"@[\w.-]+")
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%'-]+@(?=[^\W\d])[\w-]+(?:\.[\w-]+)*|\"[^\"@\r\n]{1,64}\"@[\w.-]+")
+_AT = re.compile(
+    r"(?i)[\w.+'-]{1,64}\s?[\[({]\s?(?:at|@)\s?[\])}]\s?[\w-]+(?:(?:\.|\s?[\[({]\s?dot\s?[\])}]\s?)[\w-]+)+"
+)
 _BLOB = re.compile(rf"{_SHOWN}|(?<![\w+/=-])[A-Za-z0-9_+-][A-Za-z0-9+/_-]{{14,}}={{0,2}}")
 _HEX = re.compile(r"(?i)(?<![a-z0-9])(?:[0-9a-f]{2}){8,}(?![a-z0-9])")
 _WORD = re.compile(rf"{_SHOWN}|(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{{40,}}={{0,2}}|[A-Za-z0-9_+=-]{{10,}}")
@@ -76,8 +79,9 @@ def uuids(text: str) -> str:
 
 
 def emails(text: str) -> str:
-    """E-mail addresses."""
-    return _EMAIL.sub(lambda _: mark("email"), text) if "@" in text else text
+    """E-mail addresses, also those written ``name [at] host.example``."""
+    text = _EMAIL.sub(lambda _: mark("email"), text) if "@" in text else text
+    return _AT.sub(lambda _: mark("email"), text)
 
 
 def hidden_text(word: str) -> str:

@@ -51,7 +51,20 @@ _LINE = frozenset(
         "lyrics",
     ]
 )
-_QUOTED = frozenset(["prompt", "negative_prompt", "system_prompt", "script", "narration", "voiceover", "input", "inputs"])
+_QUOTED = frozenset(
+    [
+        "prompt",
+        "negative_prompt",
+        "system_prompt",
+        "script",
+        "narration",
+        "voiceover",
+        "input",
+        "inputs",
+        "response",
+        "cnonce",
+    ]
+)
 # Parts that make a name secret wherever they stand in it, written without separators.
 _SECRET = re.compile(
     "apikey|authorization|accesskey|secretkey|privatekey|signingkey|sharedkey|accountkey|encryptionkey|keyid|keypair"

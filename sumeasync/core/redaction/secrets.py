@@ -10,9 +10,12 @@ from sumeasync.core.redaction.names import sensitivity
 
 __all__ = ["PEM_RULE", "SECRET_RULES", "SHAPES", "VENDOR_KEY", "opaque"]
 
-VENDOR_KEY = r"(?i:sume[_-]?(?:live|test|dev|prod|sandbox|staging|pk|sk|secret)[_-][\r\n]*[\w*•.…-]*[\w*•…])"
+VENDOR_KEY = (
+    r"(?i:sume[_-]?(?:live|test|dev|prod|sandbox|staging|pk|sk|secret)[_-](?:[\r\n]+[ \t]{0,40})?[\w*•.…-]*[\w*•…])"
+)
 SHAPES: tuple[str, ...] = (
     VENDOR_KEY,
+    r"(?i:sume[ _-]{0,3}(?:live|test)[ _-]{1,3}(?=[a-z]*\d)\w{8,})",
     r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_](?:live|test|prod|ant|proj|or|svcacct|admin)[-_][\w-]+",
     r"(?<![A-Za-z0-9])sk-[\w-]{6,}",
     r"(?<![A-Za-z0-9])whsec_[\w+/=-]+",
@@ -32,11 +35,16 @@ SHAPES: tuple[str, ...] = (
 
 _PEM = re.compile(r"-----BEGIN[^\n]*?-----.*?(?:-----END[^\n]*?-----|\Z)", re.DOTALL)
 _NAME = re.compile(
-    r"(?<![A-Za-z0-9_.-])(?:--)?([A-Za-z][A-Za-z0-9_.-]{1,60}(?:\[[\w-]*\])?)"
-    r"(\\*[\"']?\s{0,3}(?:=>|->|:=|[=:]|(?<=[\"']),(?=\s{0,3}b?\\*[\"']))\s{0,3}b?)"
+    r"(?<![A-Za-z0-9_.-])(?:--?)?([A-Za-z][A-Za-z0-9_.-]{1,60}(?:\[[\w-]*\])?)"
+    r"(\\*[\"']?(?:\s?\([^()\r\n]{0,40}\))?\s{0,40}"
+    r"(?:=>|->|:=|[=:](?:\s?[|>][+-]?(?=\s*\n))?|\||(?<=[\"']),(?=\s{0,40}b?\\*[\"']))\s{0,40}b?)"
+)
+_PAIR = re.compile(
+    r"(?i)(\b(?:name|key|header|field)[\"']?\s?[=:]\s?[\"']([\w.-]{2,60})[\"'][\s,;]{1,3}[\"']?"
+    r"(?:value|val|content)[\"']?\s?[=:]\s?)(\"[^\"]*\"?|'[^']*'?|[^\s,;<>]+)"
 )
 _VALUE = re.compile(
-    r"\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|(\\+[\"']).*?(?:\1|\Z)|[(\[][^)\]]*[)\]]?"
+    r"\"{3}.*?(?:\"{3}|\Z)|'{3}.*?(?:'{3}|\Z)|\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|(\\+[\"']).*?(?:\1|\Z)|[(\[][^)\]]*[)\]]?"
     r"|<redacted [^<>]*>[^\s,;&\"')\]}]*"
     r"|(?:(?i:bearer|basic|digest|negotiate|token|apikey|key|signature|aws4-hmac-sha256)\s+)?[^\s,;&\"')\]}]+",
     re.DOTALL,
@@ -72,9 +80,10 @@ _SCHEME_WORDS = frozenset(
 _PHRASE = re.compile(
     r"(?i)(?<![\w-])((?:x[_-])?(?:(?:api|access|secret|private|signing|auth|session|webhook|refresh|client|security)"
     r"[ _-]?(?:keys?|token|secret)(?:[ _-](?:id|prefix))?|key id|password|passwd|passphrase|token|secret|signature)"
-    r"(?:\s+(?:is|was|of))?(?:\s*[:=])?\s+[\"'`]?)(?!<redacted )([^\s\"'`,;<>()]+)"
+    r"(?:\s+(?:is|was|of))?(?:\s*[:=,])?\s+[\"'`]?)(?!<redacted )([^\s\"'`,;<>()]+)"
 )
 _FLAG = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)(\s+)(?!<redacted |-)([^\s\"'<>]+|\"[^\"]*\"?|'[^']*'?)")
+_GLUED = re.compile(r"(?<![\w-])(-u)([^\s:\"'<>=-][^\s:\"'<>=]*:[^\s\"'<>]+)")
 _ENVIRONMENT = re.compile(r"[A-Z]{2,}(?:_[A-Z]+)+[.,;:!?)]*")
 
 
@@ -124,11 +133,17 @@ def _hidden_value(text: str, found: re.Match[str]) -> re.Match[str] | None:
     if kind == "quoted":
         return value if value[0].lstrip("\\")[:1] in ("'", '"') else None
     prose = "=" not in found[2] and value[0][0] not in "\"'\\([" and not opaque(value[0])
-    return None if kind == "weak" and (prose or _shown_id(value[0])) else value
+    doubtful = kind == "weak" or "|" in found[2].strip()[:1]
+    return None if doubtful and (prose or _shown_id(value[0])) else value
 
 
 def _shown_id(value: str) -> bool:
     return bool(re.fullmatch(r"[\"']?(?:job|req)_[\w-]+[\"']?[.:!?]*", value))
+
+
+def pairs(text: str) -> str:
+    """Name and value apart: ``name="x-api-key" value="…"``."""
+    return _PAIR.sub(lambda m: m[1] + mark("secret") if sensitivity(m[2]) else m[0], text)
 
 
 def schemes(text: str) -> str:
@@ -155,16 +170,20 @@ def _told(word: str) -> bool:
 
 def flags(text: str) -> str:
     """Arguments of a command: ``--api-key abc``."""
-    return _FLAG.sub(lambda m: m[1] + m[2] + mark("secret") if _telling(m[1], m[3]) else m[0], text)
+    text = _FLAG.sub(lambda m: m[1] + m[2] + mark("secret") if _telling(m[1], m[3]) else m[0], text)
+    return _GLUED.sub(lambda m: m[1] + mark("secret"), text)
 
 
 def _telling(flag: str, value: str) -> bool:
-    return sensitivity(flag) == "secret" or (flag in ("-u", "--user", "--proxy-user") and ":" in value)
+    kind = sensitivity(flag)
+    named = kind == "secret" or (kind == "weak" and opaque(value))
+    return named or (flag in ("-u", "--user", "--proxy-user") and ":" in value)
 
 
 SECRET_RULES = (
     Rule("shape", shapes),
     Rule("named", named),
+    Rule("pair", pairs),
     Rule("scheme", schemes),
     Rule("phrase", phrases, prose=True),
     Rule("flag", flags, prose=True),

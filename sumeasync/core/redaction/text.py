@@ -32,9 +32,10 @@ _CODE_ELEMENT = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _ELEMENT = re.compile(r"<([A-Za-z][\w:.-]{0,60})(?:\s[^<>]*)?>([^<>]+)</\1>")
 _SUBTITLES = re.compile(r"\d\d:\d\d[.,]\d{3}\s*-->|WEBVTT|\[\d{1,2}:\d\d(?::\d\d)?\].*?\[\d{1,2}:\d\d", re.DOTALL)
 _OBJECT = re.compile(r"\{\s*b?\\*[\"']")
-_CODED = re.compile(r"%[0-9A-Fa-f]{2}|\\[ux/\"']|&#?\w{2,8};|[^\x20-\x7e]")
+_CODED = re.compile(r"%[0-9A-Fa-f]{2}|\\[ux/\"']|\\[01][0-7]{2}|&#?\w{2,8};|[^\x20-\x7e]")
+_SPACED = re.compile(r"(?<![^\s\"'(\[{<=:])(?:\S ){9,}\S")
 _NESTED = re.compile(r"%(?:25)+(?=[0-9A-Fa-f]{2})")
-_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})|\\+([/\"'])")
+_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})|\\+([/\"'])|\\+([01][0-7]{2})")
 _INVISIBLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f-\x9f]")
 _ROUNDS = 8
 
@@ -146,8 +147,14 @@ def _envelope(read: object) -> str:
 
 
 def coded(value: str) -> str:
-    """Whatever shows a secret once decoded: percent, JSON and HTML escapes in any depth, look-alike letters."""
+    """Whatever shows a secret once decoded: escapes of any depth, look-alike letters, letters set apart."""
+    value = _SPACED.sub(_spaced, value)
     return re.sub(r"\S+", lambda match: _coded(match[0]), value) if _CODED.search(value) else value
+
+
+def _spaced(match: re.Match[str]) -> str:
+    plain = match[0].replace(" ", "")
+    return match[0] if _plain_scrub(plain, prose=False) == plain else mark("encoded", size(len(plain)))
 
 
 def _coded(token: str) -> str:
@@ -159,18 +166,22 @@ def _coded(token: str) -> str:
     return mark("encoded", size(len(token)))
 
 
-def _plain_scrub(value: str) -> str:
+def _plain_scrub(value: str, *, prose: bool = True) -> str:
     for rule in RULES:
-        if rule.apply is not coded:
+        if rule.apply is not coded and (prose or not rule.prose):
             value = rule.apply(value)
     return value
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return found[3] or (chr(int(found[4], 8)) if found[4] else chr(int(found[1] or found[2], 16)))
 
 
 def _decoded(value: str) -> str | None:
     """Decode until nothing changes; None when it does not end."""
     for _ in range(_ROUNDS):
         plain = unquote(_NESTED.sub("%", value), errors="replace")
-        plain = _ESCAPE.sub(lambda m: m[3] or chr(int(m[1] or m[2], 16)), html.unescape(plain))
+        plain = _ESCAPE.sub(_unescaped, html.unescape(plain))
         plain = _INVISIBLE.sub("", plain)
         if not plain.isascii():
             plain = "".join(c for c in unicodedata.normalize("NFKC", plain) if unicodedata.category(c) != "Cf")

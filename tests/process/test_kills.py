@@ -1,0 +1,55 @@
+"""A batch killed again and again with SIGKILL: nothing is paid twice, nothing is lost, every unknown is explained.
+
+``SUMEASYNC_KILLS=200`` plays that many kills on a batch of 200 specs; ``SUMEASYNC_SEED`` chooses the moments.
+"""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+
+from sumeasync.dialects.so import CREATES
+from sumeasync.simulator.ledger import body_hash
+
+from .support import Bench, check, check_nothing_left, mixed, serving
+
+pytestmark = pytest.mark.slow
+
+KILLS = int(os.environ.get("SUMEASYNC_KILLS", "10"))
+SEED = int(os.environ.get("SUMEASYNC_SEED", "1"))
+SPECS = 60 if KILLS < 50 else 200
+RESUMES = 5
+
+
+def storm(bench, rng):
+    """Kill run after run; returns how many were killed before they had finished everything."""
+    for kill in range(KILLS):
+        code = bench.killed_after(rng.uniform(0.3, 1.6))
+        if code == 0:
+            return kill
+        assert code in (None, 6)
+    return KILLS
+
+
+def test_a_batch_survives_a_storm_of_kills(tmp_path):
+    """However often a run is killed, in the end each spec was charged once, or is unknown and never came to be."""
+    print(f"seed {SEED}")  # noqa: T201 - shown when it fails
+    with serving() as server:
+        bench = Bench(tmp_path, server, mixed(SPECS, tmp_path))
+        kills = storm(bench, Random(SEED))
+        done = bench.run()
+        assert done.returncode in (0, 6), done.stderr
+        unknown = {one["key"]: one for one in bench.status()["unknown"]}
+        print(f"{kills} kills, unknown: {sorted(unknown)}")  # noqa: T201
+        assert bool(unknown) is (done.returncode == 6)
+        ledger = server.ledger()
+        for spec in bench.specs:
+            received = ledger["received"].get(body_hash(CREATES[spec["type"]], spec["input"]), 0)
+            assert spec["key"] not in unknown or received == 0, "it was sent, and was not found in the list"
+        check(bench, unknown=unknown)
+        if unknown:
+            assert bench.run("--recreate-unknown").returncode == 0
+        check(bench)
+        check_nothing_left(bench)
