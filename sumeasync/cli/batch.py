@@ -25,9 +25,10 @@ from sumeasync.cli.progress import can_be_live, live_display
 from sumeasync.cli.streams import Results, Voice
 from sumeasync.cli.summary import attention, summary
 from sumeasync.cli.wording import hide_links, outcome_line, pretty
+from sumeasync.core.report import EXIT_CODES, Report
 from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine, Run
-from sumeasync.errors import SumeError
+from sumeasync.errors import StorageError, SumeError
 from sumeasync.io.sink import line as json_line
 from sumeasync.models import Outcome
 
@@ -89,20 +90,27 @@ class Stage:
 
     async def perform(self, engine: Engine, manifest: Manifest) -> int:
         """Run the whole batch; returns the exit code. Raises SumeError when it could not begin."""
-        async with engine:
-            run = engine.run(manifest.specs, total=len(manifest.specs), manifest_sha256=manifest.sha256)
-            self.interrupts.attach(lambda: self._drain(run))
-            display = live_display(self.voice, self._console, run) if self._live else nullcontext()
-            async with display:
-                error = await self._follow(run)
-            report = run.report()
-        code = self.interrupts.exit_code or report.exit_code
+        report: Report | None = None
+        try:
+            async with engine:
+                run = engine.run(manifest.specs, total=len(manifest.specs), manifest_sha256=manifest.sha256)
+                self.interrupts.attach(lambda: self._drain(run))
+                display = live_display(self.voice, self._console, run) if self._live else nullcontext()
+                async with display:
+                    error = await self._follow(run)
+                report = run.report()
+        except StorageError as problem:  # on leaving, of the journal: all the more must the open ids be told
+            if report is None:
+                raise
+            error = problem
+        disk_failed = isinstance(error, StorageError)
+        code = self.interrupts.exit_code or (EXIT_CODES["storage"] if disk_failed else report.exit_code)
         if error is not None:
             self._say(explain(error))
         if not self._show.quiet:
             self._say(summary(report, self._out))
         if code:
-            self._say(attention(report, not_begun(run), self._command, self._out))
+            self._say(attention(report, not_begun(run), self._command, self._out, all_ids=disk_failed))
         return code
 
     def _say(self, lines: Iterable[str]) -> None:

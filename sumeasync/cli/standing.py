@@ -26,7 +26,7 @@ class Standing(msgspec.Struct, frozen=True):
     """Where a run stands. `holder` is set while the process that holds the directory seems to be alive.
 
     `specs` counts specs by phase, `outcomes` the lines of the results by status. `unfinished` are jobs that still owe
-    an outcome, `unknown` creates without an answer.
+    an outcome, `unknown` creates without an answer, `refused` creates that certainly were not paid and are sent again.
     """
 
     specs: Mapping[str, int]
@@ -35,6 +35,7 @@ class Standing(msgspec.Struct, frozen=True):
     media_bytes: int
     unfinished: tuple[Unresolved, ...] = ()
     unknown: tuple[Unresolved, ...] = ()
+    refused: tuple[Unresolved, ...] = ()
     holder: Holder | None = None
 
 
@@ -53,8 +54,10 @@ async def read_standing(out: Path) -> Standing:
     found = await replay(disk)
     unfinished: list[Unresolved] = []
     unknown: list[Unresolved] = []
+    refused: list[Unresolved] = []
+    places = {"created": unfinished, "rejected": refused}
     for spec in found.history.unfinished():
-        (unfinished if spec.phase == "created" else unknown).extend(_open(spec))
+        places.get(spec.phase, unknown).extend(_open(spec))
     outcomes, files, size = await _read_results(disk)
     return Standing(
         specs=found.history.counts().specs,
@@ -63,6 +66,7 @@ async def read_standing(out: Path) -> Standing:
         media_bytes=size,
         unfinished=tuple(unfinished),
         unknown=tuple(unknown),
+        refused=tuple(refused),
         holder=_holder(out / LOCK),
     )
 

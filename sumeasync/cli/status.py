@@ -47,11 +47,16 @@ def describe(standing: Standing, out: str, *, all_ids: bool) -> list[str]:
     lines.append(f"specs: {counts_text(standing.specs) or 'none'}")
     lines.append(f"outcomes: {counts_text(standing.outcomes) or 'none yet'}")
     lines.append(f"media: {count(standing.media_files, 'file')}, {bytes_text(standing.media_bytes)}")
-    for words, items in (("open", standing.unfinished), ("without an answer, perhaps paid", standing.unknown)):
+    groups = (
+        ("open", standing.unfinished),
+        ("without an answer, perhaps paid", standing.unknown),
+        ("refused, not paid", standing.refused),
+    )
+    for words, items in groups:
         if items:
             lines.append(f"{words}: {len(items):,}")
             lines += open_lines(items, out, cap=None if all_ids else MAX_IDS)
-    if standing.unfinished or standing.unknown:
+    if standing.unfinished or standing.unknown or standing.refused:
         lines.append(f"go on with: sumeasync run MANIFEST --out {quoted(out)}")
     else:
         lines.append("nothing is open")

@@ -34,16 +34,22 @@ def _requests(report: Report) -> str:
     return f"{total:,} ({kinds}){each}{limited}"
 
 
-def attention(report: Report, not_begun: int, command: str, out: str | None) -> Iterator[str]:
-    """What is still open, and the command that goes on with it; nothing when nothing is. `not_begun` counts specs."""
+def attention(
+    report: Report, not_begun: int, command: str, out: str | None, *, all_ids: bool = False
+) -> Iterator[str]:
+    """What is still open, and the command that goes on with it; nothing when nothing is. `not_begun` counts specs.
+
+    `all_ids` leaves none out: when the journal cannot be written, they may stand nowhere else.
+    """
+    cap = None if all_ids else MAX_IDS
     unknown = [one for one in report.unresolved if one.status == "unknown"]
     running = [one for one in report.unresolved if one.job_id is not None and one.status != "unknown"]
     if running:
         yield f"{count(len(running), 'job')} still at the server:"
-        yield from open_lines(running, out)
+        yield from open_lines(running, out, cap=cap)
     if unknown:
         yield f"{count(len(unknown), 'create')} without an answer: each may have been paid"
-        yield from open_lines(unknown, out)
+        yield from open_lines(unknown, out, cap=cap)
     if not_begun:
         yield f"{count(not_begun, 'spec')} not begun"
     if running or not_begun:

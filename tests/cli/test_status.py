@@ -31,12 +31,14 @@ RECORDS = [
     Intent("d", "ads_video", "h", 1.0),
     Rejected("d", 1.0, Failure("bad_request")),
     Delivered("d", 1.0, "rejected"),
+    Intent("e", "ads_video", "h", 1.0),
+    Rejected("e", 1.0, Failure("connect")),
 ]
 
 
 @pytest.fixture
 def out(tmp_path):
-    """A directory with one job done, two running, one create without an answer and one refused."""
+    """A directory with one job done, two running, one create without an answer and two refused, one of them for now."""
 
     async def fill():
         journal = await Journal.open(LocalDisk(tmp_path))
@@ -56,10 +58,11 @@ def status(*args):
 def test_a_standing_tells_what_is_done_and_what_is_open(out):
     """Phases, outcomes, files, running jobs and unknown creates are told apart; half a line does not count."""
     standing = asyncio.run(read_standing(out))
-    assert standing.specs == {"created": 2, "unknown": 1, "rejected": 1}
+    assert standing.specs == {"created": 2, "unknown": 1, "rejected": 2}
     assert (standing.outcomes, standing.media_files, standing.media_bytes) == ({"completed": 1}, 2, 15)
     assert [one.job_id for one in standing.unfinished] == ["job_b1", "job_b2"]
     assert [one.key for one in standing.unknown] == ["c"]
+    assert [one.key for one in standing.refused] == ["e"]
 
 
 def test_the_status_is_shown_in_words(out):
@@ -68,6 +71,7 @@ def test_the_status_is_shown_in_words(out):
     assert "outcomes: 1 completed" in text
     assert "  job_b2  b  running" in text
     assert "without an answer, perhaps paid: 1" in text
+    assert "refused, not paid: 1" in text
     assert f"go on with: sumeasync run MANIFEST --out {out}" in text
 
 

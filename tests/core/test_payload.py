@@ -67,6 +67,32 @@ def test_what_is_nested_too_deep_is_left_out() -> None:
     assert localize(payload[0], SAVED) != payload[0]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://h.io/a#access_token=SECRET",
+        "next=https%3A%2F%2Fh.io%2Fa%3Fsig%3DSECRET",
+        "next=https%253A%252F%252Fh.io%252Fa%253Fsig%253DSECRET",
+        "h.io/a?X-Amz-Signature=SECRET&x=1",
+        "Signature=SECRET",
+        "sig%3DSECRET",
+        "a key: sume_live_SECRET",
+        "OSSAccessKeyId=SECRET",
+    ],
+)
+def test_what_is_left_of_a_link_or_a_key(text: str) -> None:
+    """Signatures in fragments, encoded links and loose queries go, and so do the vendor's keys; as names too."""
+    assert "SECRET" not in json.dumps(localize({text: [text]}, {}))
+
+
+@pytest.mark.parametrize(
+    "text", ["signature dish", "a = b", "100%", "sig", "https://h.io/a.png", "x=1&y=2", "design=flat"]
+)
+def test_ordinary_text_stays(text: str) -> None:
+    """Texts without links and keys are kept as they are."""
+    assert localize(text, {}) == text
+
+
 links = st.builds(
     "{}{}://{}{}{}{}".format,
     st.sampled_from(["", " ", "see ", "(", '"', "\n", "a=", "x "]),

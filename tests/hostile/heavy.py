@@ -6,6 +6,7 @@ import json
 import resource
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from sumeasync.core.settings import Settings
@@ -25,10 +26,10 @@ ATTACKS: dict[str, tuple[str, Any]] = {
     "bomb at create": ("create", GzipBomb(256 << 20)),
     "bomb at download": ("download", GzipBomb(256 << 20)),
     "deep": ("poll", Body("[" * (4 << 20))),
-    "many numbers": ("result", Body('{"status": "completed", "result": [' + "1," * (3 << 20) + "1]}")),
-    "many links": ("result", Body('{"result": {"urls": [' + '"https://x.io/a",' * (400_000) + '""]}}')),
+    "many numbers": ("result", Body('{"status": "completed", "result": [' + "1," * (1 << 20) + "1]}")),
+    "many links": ("result", Body('{"result": {"urls": [' + '"https://x.io/a",' * (150_000) + '""]}}')),
     "many digits": ("poll", Body("9" * (7 << 20))),
-    "wide list": ("list", Body('{"data": [' + '{"id": "job_1"},' * 400_000 + "{}]}")),
+    "wide list": ("list", Body('{"data": [' + '{"id": "job_1"},' * 100_000 + "{}]}")),
 }
 
 
@@ -59,4 +60,4 @@ async def attack(operation: str, action: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps([{"name": name} | run_virtual(attack, *ATTACKS[name]) for name in sys.argv[1:]]))  # noqa: T201
+    print(json.dumps([{"name": name} | run_virtual(partial(attack, *ATTACKS[name])) for name in sys.argv[1:]]))  # noqa: T201

@@ -10,6 +10,7 @@ import logging
 import traceback
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 
 from sumeasync import logs
@@ -34,6 +35,7 @@ PAYLOAD: JSON = {
     "transcript": [{"text": BIRD.transcript}],
     "user": {"email": BIRD.email, "workspace_id": BIRD.workspace},
 }
+LINKLESS = PAYLOAD | {"video_url": None, "status_url": BIRD.link}
 TOLD = {"Set-Cookie": f"session={BIRD.key}", "X-Debug": SAID.replace("\n", " "), "ETag": f'"{BIRD.key}"'}
 ENVELOPE = {"error": {"code": BIRD.key, "message": SAID, "request_id": BIRD.link}}
 
@@ -44,7 +46,8 @@ SINGING: JSON = [
     {"on": ["poll"], "every": 9, "do": {"kind": "patch", "set": {"status": "failed", **ENVELOPE}}},
     {"on": ["poll"], "every": 7, "do": {"kind": "patch", "set": {"status": SAID, "type": BIRD.email}}},
     {"on": ["poll"], "every": 5, "do": {"kind": "status", "status": 503, "message": SAID, "headers": TOLD}},
-    {"on": ["result"], "every": 2, "do": {"kind": "patch", "set": {"result": PAYLOAD}}},
+    {"on": ["result"], "every": 2, "do": {"kind": "patch", "set": {"result": LINKLESS, "result_url": BIRD.link}}},
+    {"on": ["result"], "every": 3, "do": {"kind": "patch", "set": {"result": PAYLOAD}}},
     {"on": ["result"], "every": 5, "do": {"kind": "body", "text": SAID}},
     {"on": ["download"], "every": 3, "do": {"kind": "redirect", "location": BIRD.link}},
     {"on": ["download"], "every": 4, "do": {"kind": "status", "status": 403, "message": SAID, "headers": TOLD}},
@@ -79,6 +82,16 @@ def reversed_handlers(stream: io.StringIO) -> list[logging.Handler]:
     handler = logs._StreamLines(stream)
     handler.setFormatter(logs._EventFormatter("console", True))
     return [handler]
+
+
+def say_something() -> None:
+    """Have others log what they should not: an event loop, a client, a warning, an exception that is handled."""
+    logging.getLogger("asyncio").debug("<Handle %r>", (BIRD.link, {"Authorization": BIRD.key}))
+    logging.getLogger("aiohttp.client").info("GET %s gave %d", BIRD.link, 403, extra={"headers": BIRD.key})
+    try:
+        raise aiohttp.ClientPayloadError(f"{BIRD.link} for {BIRD.email}")
+    except aiohttp.ClientPayloadError:
+        logging.getLogger("aiohttp.server").exception("in %s", BIRD.workspace, stack_info=True)
 
 
 def ours(root: object) -> list[object]:
@@ -118,6 +131,7 @@ async def test_nothing_leaks(profiles: str, seed: int) -> None:
                     async for outcome in run:
                         outcomes.append(outcome)
                         reprs += shown(ours(engine)) if len(outcomes) % 8 == 1 else b""
+                        say_something()
                 except Exception as caught:
                     error = "".join(traceback.format_exception(caught))
             reprs += shown([*outcomes, *(one.error for one in outcomes), run.report(), engine, run])
@@ -127,9 +141,24 @@ async def test_nothing_leaks(profiles: str, seed: int) -> None:
     assert reprs.count(b"<Job ")
     assert disk_sightings(rig.disk, BIRD.all(), but=["results.jsonl"]) == []
     assert disk_sightings(rig.disk, BIRD.always()) == []
+    assert sightings(rig.disk.content("results.jsonl"), [BIRD.transcript])  # the payload itself is kept
     assert sightings(reprs, BIRD.all()) == []
     assert sightings((error or "").encode(), BIRD.all()) == []
     for stream in streams:
         assert sightings(stream.getvalue().encode(), BIRD.all()) == []
     assert all(stream.getvalue().count("\n") > 100 for stream in streams[2:])
-    assert rig.world.ledger.key_sightings == {} or not rig.world.ledger.key_sightings
+    assert not rig.world.ledger.key_sightings
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+@pytest.mark.parametrize("operation", ["create", "poll", "result"])
+async def test_what_stops_a_run_leaks_nothing(operation: str, status: int) -> None:
+    """The error that ends a run, its traceback, its attributes and the report hold no secret of the server's words."""
+    answer = {"kind": "status", "status": status, "code": BIRD.key, "message": SAID, "headers": TOLD}
+    async with Rig(rules=load_rules([{"on": [operation], "do": answer}])) as rig:
+        outcomes = await rig.run(specs()[:3])
+    trace = "".join(traceback.format_exception(rig.error)) if rig.error else ""
+    told = f"{rig.error!r} {rig.error} {rig.error and vars(rig.error)} {trace} {rig.report} {outcomes}"
+    assert sightings(told.encode(), BIRD.all()) == []
+    assert disk_sightings(rig.disk, BIRD.all()) == []
+    assert rig.error or outcomes

@@ -59,6 +59,25 @@ async def test_redirect_elsewhere(operation: str, status: int) -> None:
         assert sightings(repr(headers).encode(), [API_KEY]) == []
 
 
+@pytest.mark.parametrize("origin", ["http://10.0.0.1", "http://169.254.169.254", "http://api.test", "http://127.0.0.1"])
+async def test_redirect_away_from_https(origin: str) -> None:
+    """Media are not fetched over plain http, whoever redirects there, even if somebody would answer."""
+    visits: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        visits.append(request.path)
+        return web.Response(body=b"\x89PNG\r\n\x1a\n", content_type="image/png")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", elsewhere)
+    rules: JSON = [{"on": ["download"], "do": {"kind": "redirect", "location": f"{origin}/x"}}]
+    async with Rig(WORLD, rules=load_rules(rules)) as rig:
+        await rig.network.serve(origin, app)
+        [outcome] = await rig.run([SPEC])
+    assert visits == []
+    assert (outcome.error and outcome.error.code) == "download_failed"
+
+
 async def test_nothing_is_remembered_of_cookies() -> None:
     """Neither the API's session nor the one for media sends a cookie back."""
     cookies: list[str] = []
