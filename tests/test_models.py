@@ -8,7 +8,18 @@ import msgspec
 import pytest
 
 from sumeasync import models
-from sumeasync.models import ASSET_INGEST, KINDS, UNSETTLED, Failure, Link, Outcome, OutcomeStatus, Request, Response, Spec
+from sumeasync.models import (
+    ASSET_INGEST,
+    KINDS,
+    UNSETTLED,
+    Failure,
+    Link,
+    Outcome,
+    OutcomeStatus,
+    Request,
+    Response,
+    Spec,
+)
 
 ERROR = Failure("x", "y")
 STRUCTS = [name for name in models.__all__ if hasattr(getattr(models, name), "__struct_config__")]

@@ -34,9 +34,7 @@ def _requests(report: Report) -> str:
     return f"{total:,} ({kinds}){each}{limited}"
 
 
-def attention(
-    report: Report, not_begun: int, command: str, out: str | None, *, all_ids: bool = False
-) -> Iterator[str]:
+def attention(report: Report, not_begun: int, command: str, out: str | None, *, all_ids: bool = False) -> Iterator[str]:
     """What is still open, and the command that goes on with it; nothing when nothing is. `not_begun` counts specs.
 
     `all_ids` leaves none out: when the journal cannot be written, they may stand nowhere else.

@@ -15,6 +15,7 @@ run_virtual(main)
 
 from __future__ import annotations
 
+from sumeasync.testing.canary import Canary, disk_sightings, sightings
 from sumeasync.testing.clock import DeadlockError, VirtualLoop, run_virtual, virtual_elapsed
 from sumeasync.testing.disk import MemoryDisk
 from sumeasync.testing.invariants import check, violations
@@ -23,6 +24,7 @@ from sumeasync.testing.rig import Rig
 from sumeasync.testing.transport import MemoryTransport
 
 __all__ = [
+    "Canary",
     "DeadlockError",
     "MemoryConnector",
     "MemoryDisk",
@@ -31,7 +33,9 @@ __all__ = [
     "Rig",
     "VirtualLoop",
     "check",
+    "disk_sightings",
     "run_virtual",
+    "sightings",
     "violations",
     "virtual_elapsed",
 ]

@@ -8,14 +8,12 @@ no job had two in flight. Report and journal agree.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from sumeasync.core.history import History, SpecFacts
 from sumeasync.core.lifecycle import may_begin_again
@@ -29,6 +27,7 @@ from sumeasync.io.sink import RESULTS
 from sumeasync.models import ASSET_INGEST, JSON, Spec
 from sumeasync.simulator.ledger import body_hash
 from sumeasync.simulator.world import World
+from sumeasync.testing.canary import spellings
 from sumeasync.testing.disk import MemoryDisk
 
 __all__ = ["check", "violations"]
@@ -67,7 +66,7 @@ async def violations(
     Args:
         specs: every spec that any run on this disk was given.
         report: of the last run; None after a crash.
-        secrets: texts that must not stand on the disk, in plain, percent-encoded or base64.
+        secrets: texts that must not stand on the disk, in any of their `spellings`.
         charges: how often a spec may be charged: 1, unless unknown creates were sent again on purpose.
     """
     known = {spec.key: spec for spec in readable(specs)}
@@ -165,19 +164,11 @@ def sent_for(world: World, job_id: str) -> tuple[bytes, ...]:
 
 def leaks(disk: MemoryDisk, secrets: Sequence[str]) -> Iterator[str]:
     """Secret texts in the content or the name of a file."""
-    marks = [re.escape(form) for secret in secrets for form in spellings(secret)]
+    marks = [re.escape(form) for secret in secrets for _, form in spellings(secret)]
     pattern = re.compile(b"|".join([*SIGNATURES, *marks]))
     for path in disk.paths():
         if (match := pattern.search(path.encode() + b"\0" + disk.content(path))) is not None:
             yield f"{path} holds a secret: {match[0].decode(errors='replace')[:12]}…"
-
-
-def spellings(secret: str) -> Iterator[bytes]:
-    """A text in plain, percent-encoded, and in base64 at its three possible alignments."""
-    yield secret.encode()
-    yield quote(secret, safe="").encode()
-    for shift in range(3):
-        yield base64.b64encode(b"\0" * shift + secret.encode())[4:-4]
 
 
 def undelivered(history: History, lines: Iterable[Mapping[str, Any]], *, crashed: bool) -> Iterator[str]:

@@ -65,8 +65,12 @@ def test_verdicts(error: SumeError, create: Verdict, presign: Verdict, other: Ve
         (ConnectError("no way"), Failure("connect", "no way")),
         (BadResponseError("what?", status=200), Failure("bad_response", "what?")),
         (LinkExpiredError("old"), Failure("link_expired", "old")),
+        (
+            ServerError("for a@b.io", status=500, code="https://h.io/x?sig=1", request_id="sume_live_abc"),
+            Failure("<redacted url h.io>", "for <redacted email>", "<redacted text 13>", 500),
+        ),
     ],
 )
 def test_failures(error: SumeError, shown: Failure) -> None:
-    """The server's code and request id where there are any, else a word for the kind of error."""
+    """The server's code and request id where there are any, else a word for the kind of error; nothing secret."""
     assert failure(error) == shown

@@ -102,4 +102,3 @@ def measured(durations: Durations | None) -> tuple[float, float]:
         delay += age - end
         made.learn(Ended("k", "job_1", "completed", age, TYPE, None, 0.0, None, alive))
     return polls / 2000 + 1, delay / 2000
-

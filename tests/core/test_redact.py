@@ -459,3 +459,23 @@ def test_an_ordinary_event_is_cheap():
     for _ in range(2000):
         redact.event(event)
     assert (time.perf_counter() - started) / 2000 < 100e-6
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (
+            models.Failure("job_failed", "no face found", "req_1", 422),
+            models.Failure("job_failed", "no face found", "req_1", 422),
+        ),
+        (models.Failure("", ""), models.Failure("", "")),
+        (models.Failure(KEY, f"see {LINK}"), models.Failure("<redacted text 16>", "see <redacted url media.sume.so>")),
+        (
+            models.Failure("two words", "", LINK),
+            models.Failure("<redacted text 9>", "", "<redacted url media.sume.so>"),
+        ),
+    ],
+)
+def test_a_failure_is_shown_by_its_parts(given, shown):
+    """Code and request id pass when they look like it, the message is scrubbed, the status stays."""
+    assert redact.failure(given) == shown

@@ -56,9 +56,7 @@ def test_what_is_open_is_named() -> None:
         ([], JournalError("torn"), True, "storage"),
     ],
 )
-def test_exit_codes(
-    outcomes: list[Outcome], stopped: SumeError | None, earlier: bool, name: str
-) -> None:
+def test_exit_codes(outcomes: list[Outcome], stopped: SumeError | None, earlier: bool, name: str) -> None:
     """The gravest of what happened decides: storage, key, credits, unknown creates, deadlines, then any failure."""
     assert tally(*outcomes).exit_code(stopped, earlier_ok=earlier) == EXIT_CODES[name]
 

@@ -58,6 +58,8 @@ def test_a_bound_can_be_lifted() -> None:
         ("unknown = 1", "unknown"),
         ("reads = 'many'", "reads"),
         ("reads = 0", "reads must be at least 1"),
+        ("max_job_files = 0", "max_job_files must be at least 1"),
+        ("max_run_bytes = 0", "max_run_bytes must be at least 1"),
         ("grace = 0", "grace must be positive"),
         ("read_timeout = nan", "read_timeout must be positive"),
         ("poll = 5", "poll must be a table"),

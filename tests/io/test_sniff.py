@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.io.sniff import MARKUP, TEXTS, UNKNOWN, Boxes, Scan, kind_named, sniff
+from sumeasync.io.sniff import MARKUP, TEXTS, UNKNOWN, Boxes, Scan, kind_named, promised_type, sniff
 from sumeasync.simulator.samples import sample
 
 
@@ -180,3 +180,19 @@ def test_boxes_remember_names() -> None:
     walk = Boxes()
     walk.feed(MOVIE)
     assert walk.names == {b"ftyp", b"moov", b"mdat"}
+
+
+@pytest.mark.parametrize(
+    ("link", "promised"),
+    [
+        ("https://h.io/a.mp4?sig=x.png", "video/mp4"),
+        ("https://h.io/a.JPEG#x", "image/jpeg"),
+        ("https://h.io/a.png/b", None),
+        ("https://h.io/a.json", None),
+        ("https://h.io/a", None),
+        ("", None),
+    ],
+)
+def test_links_promise(link: str, promised: str | None) -> None:
+    """The end of a link's path promises one of our media, or nothing."""
+    assert promised_type(link) == promised
