@@ -57,6 +57,7 @@ __all__ = ["Lifecycle", "may_begin_again"]
 NOT_FOUND_GRACE_SECONDS = 60.0
 RECONCILE_AFTER_SECONDS = 5.0
 RECONCILE_TRIES = 3
+SETTLED_SECONDS = 60.0
 RESULT_TRIES = 12
 LINK_REFRESHES = 3
 MENDABLE = ("connect", "unauthorized", "insufficient_credits", "rate_limit_exceeded", "usage")
@@ -201,7 +202,7 @@ class Lifecycle:
         if job.step is Step.SAVE:
             return self._save_fault(job, event, wall)
         if job.step is Step.RECONCILE:
-            return self._reconcile_fault(job, event.error, now)
+            return self._reconcile_fault(job, event.error, now, wall)
         return self._create_fault(job, event.error, now, wall)
 
     def _retry(self, job: Job, error: SumeError, within: float = math.inf) -> Transition:
@@ -231,10 +232,12 @@ class Lifecycle:
                 refused = Rejected(job.spec.key, wall, problem)
                 return Transition((refused,), outcome=outcome_of(job, "rejected", problem))
 
-    def _reconcile_fault(self, job: Job, error: SumeError, now: float) -> Transition:
+    def _reconcile_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         unread = isinstance(error, TransportError | RateLimitError | ServerError)  # that says nothing about the job
         patient = unread and self._time_left(job, self._pacer.policy(job.type), now) > 0
-        return self._retry(job, error) if patient or job.faults < RECONCILE_TRIES else self._unknown(job)
+        settled = job.intended_at is not None and wall - job.intended_at > SETTLED_SECONDS
+        tries = 2 if settled else RECONCILE_TRIES  # with the type as a filter, and without
+        return self._retry(job, error) if patient or job.faults < tries else self._unknown(job)
 
     def _unknown(self, job: Job) -> Transition:
         cause = job.carry if isinstance(job.carry, Failure) else Failure("no_answer", "the answer was lost")

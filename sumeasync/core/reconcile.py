@@ -23,13 +23,19 @@ def expected_jobs(spec: Spec) -> int:
 
 
 def candidates(
-    jobs: Iterable[JobView], spec: Spec, claimed: Container[str], *, since: float, until: float
+    jobs: Iterable[JobView],
+    spec: Spec,
+    claimed: Container[str],
+    *,
+    since: float,
+    until: float,
+    words: Container[str] = (),
 ) -> tuple[str, ...]:
     """The ids that can only be the spec's, oldest first; `since` and `until` are epoch seconds by the server."""
     found = {
         (job.created_at, job.id)
         for job in jobs
-        if job.type in (spec.type, "")
+        if (job.type in (spec.type, "") or job.type in words)
         and job.id not in claimed
         and job.created_at is not None
         and since - SLACK_SECONDS <= job.created_at <= until + SLACK_SECONDS

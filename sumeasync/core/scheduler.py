@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from sumeasync.core.budget import Budget
 from sumeasync.core.job import LANES, Job, Step
 from sumeasync.core.queue import DelayQueue
-from sumeasync.models import Lane
+from sumeasync.models import ASSET_INGEST, Lane
 
 __all__ = ["Scheduler"]
 
@@ -123,9 +123,14 @@ class Scheduler:
             free = (queue for type, queue in self._creates.items() if queue and self._may_create(type))
             return next(free, None)
         steps = (step for step in LANE_STEPS[lane] if self._ready[step])
-        if lane == "read" and self._ready[Step.UPLOAD]:  # an address to upload to is short-lived: no more than can go
+        if lane == "read" and self._has_uploads_ahead():
             steps = (step for step in steps if step is not Step.PRESIGN)
         return next((self._ready[step] for step in steps), None)
+
+    def _has_uploads_ahead(self) -> bool:
+        """An address to upload to is short-lived, and so is what was uploaded: no more than can go on at once."""
+        queue = self._creates.get(ASSET_INGEST)
+        return bool(self._ready[Step.UPLOAD]) or (queue is not None and len(queue) >= self._creates_per_type)
 
     def _may_create(self, type: str) -> bool:
         return self._holds[type] < self._creates_per_type

@@ -60,6 +60,8 @@ class Admission:
         return Admitted([self._lifecycle.begin(spec, now)], records=records)
 
     def _continue(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:
+        if spec.job_id is not None and facts.phase != "created":  # the user settled which job a lost answer was about
+            return self._begin(spec, now, wall)
         if _changed(spec, facts):
             text = "this key stood for other input in an earlier run here; restore the line or give it a new key"
             return _refuse(spec, "spec_changed", text)

@@ -35,8 +35,10 @@ class Folder:
         await self._write(RUN, document)
 
     async def write_report(self, report: Report) -> None:
-        """Say what the run came to. Raises StorageError."""
-        await self._write(REPORT, report)
+        """Say what the run came to; one that had nothing to do leaves the last word. Raises StorageError."""
+        idle = not (report.requests or report.statuses or report.unresolved or report.not_started)
+        if self._disk is not None and not (idle and await self._disk.size(REPORT)):
+            await self._write(REPORT, report)
 
     async def _write(self, path: str, document: Any) -> None:
         if self._disk is None:

@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 import anyio
-from anyio.abc import TaskGroup
 
 from sumeasync.core.events import Seen, Transition
 from sumeasync.core.job import LANES, Job, Step
 from sumeasync.core.report import Report, Tally
 from sumeasync.engine.admission import Admission
 from sumeasync.engine.alarm import Alarm
+from sumeasync.engine.crew import Crew
 from sumeasync.engine.intake import Entry, Intake, Specs
 from sumeasync.engine.outbox import Outbox
 from sumeasync.engine.statistics import UNSTARTED, make_report
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sumeasync.engine.kit import Kit
 
 __all__ = ["Run"]
+
+TICK_SECONDS = 0.01
+"""Steps due within so short a time go out together."""
 
 
 class Run:
@@ -49,10 +52,9 @@ class Run:
         self._work_done = False
         self._intake = Intake(specs, self._admit, has_room=self._has_room, is_closed=self._is_closed)
         self._outbox = Outbox(kit.delivery, self._delivered)
-        self._alarm = Alarm()
+        self._alarm = Alarm(TICK_SECONDS)
+        self._crew = Crew(self._perform, self._take, self._ring_in_time)
         self._ended = asyncio.Event()
-        self._reads: TaskGroup
-        self._creates: TaskGroup
 
     def __repr__(self) -> str:
         state = "ended" if self._ended.is_set() else "draining" if self.draining else "under way"
@@ -130,12 +132,13 @@ class Run:
             self._fail(error)
 
     async def _work(self) -> None:
-        async with anyio.create_task_group() as self._creates:
-            async with anyio.create_task_group() as self._reads:
-                self._reads.start_soon(self._take_in)
+        async with anyio.create_task_group() as creates:
+            async with anyio.create_task_group() as others:
+                self._crew.enter(creates, others)
+                others.start_soon(self._take_in)
                 await self._dispatch()
-                self._reads.cancel_scope.cancel()
-            self._creates.cancel_scope.deadline = anyio.current_time() + self._kit.settings.grace
+                others.cancel_scope.cancel()
+            creates.cancel_scope.deadline = anyio.current_time() + self._kit.settings.grace
 
     async def _take_in(self) -> None:
         try:
@@ -188,7 +191,7 @@ class Run:
     async def _dispatch(self) -> None:
         while not self._is_over():
             while (job := self._take()) is not None:
-                self._start(job)
+                self._crew.start(job)
             if not self._is_over():
                 await self._alarm.wait(None if self._is_paused() else self._kit.scheduler.wait())
 
@@ -206,20 +209,9 @@ class Run:
         self._kit.scheduler.push(job, due)
         self._alarm.ring_by(due)
 
-    def _start(self, job: Job) -> None:
-        group = self._creates if job.step is Step.CREATE else self._reads
-        group.start_soon(self._keep_going, job)
-
-    async def _keep_going(self, job: Job | None) -> None:
-        """Perform one step after the other while something is due: a task each would cost as much as the request."""
-        while job is not None:
-            creating = job.step is Step.CREATE
-            await self._perform(job)
-            job = self._take()
-            if job is not None and creating is not (job.step is Step.CREATE):
-                self._start(job)
-                job = None
-        self._alarm.ring()
+    def _ring_in_time(self) -> None:
+        if (due := self._kit.scheduler.wait()) is not None:
+            self._alarm.ring_by(due)
 
     async def _perform(self, job: Job) -> None:
         was, type = job.step, job.type
@@ -244,6 +236,8 @@ class Run:
             self._fail(error)
         finally:
             self._kit.scheduler.release(LANES[was])
+            if was is Step.CREATE:
+                self._alarm.ring()
 
     def _apply(self, job: Job, was: Step, type: str, transition: Transition, now: float) -> None:
         self.statistics.moved(job, was, type)
@@ -265,6 +259,7 @@ class Run:
     def _leave(self, job: Job) -> None:
         """The spec is not started in this run; a later one begins it anew."""
         self._active -= 1
+        self._alarm.ring()
         self.statistics.not_started += 1
         self.statistics.of(job.type).queued -= 1
 

@@ -31,7 +31,10 @@ def tell_step(job: Job, was: Step, event: Event, transition: Transition) -> None
         )
     elif isinstance(event, Accepted):
         for job_id in event.job_ids:
-            log.info("job.created", key=key, job_id=job_id, type=job.spec.type, adopted=event.adopted)
+            if event.adopted:  # a match, not an answer: worth a look if others use the same key
+                log.warning("job.adopted", key=key, job_id=job_id, type=job.spec.type)
+            else:
+                log.info("job.created", key=key, job_id=job_id, type=job.spec.type)
     else:
         log.debug(f"{name}.done", key=key, job_id=job.id, type=job.type, polls=job.polls)
 

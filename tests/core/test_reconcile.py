@@ -63,3 +63,9 @@ def test_a_job_listed_twice_is_one(jobs: list[JobView]) -> None:
     """A job that a list shows twice counts once: two of one are not the two that were expected."""
     found = candidates(jobs, SPEC, (), since=90, until=120)
     assert sorted(found) == sorted({job.id for job in jobs if job.created_at is not None})
+
+
+def test_the_servers_own_word_counts() -> None:
+    """A job whose type the server spells in its own way is a candidate when that way is known to mean the type."""
+    listed = [view("x", type="swap"), view("y", type="picture")]
+    assert candidates(listed, SPEC, (), since=100.0, until=110.0, words={"swap"}) == ("x",)

@@ -136,3 +136,11 @@ def test_adopted_job_is_recorded() -> None:
     """A job that is only watched is recorded as the spec's, so that the next run knows it."""
     admitted = admit(entry={"key": "a", "job_id": "job_9"})
     assert admitted.records == (Created("a", ("job_9",), 1000.0, adopted=True),)
+
+
+def test_a_found_job_settles_an_unknown_create() -> None:
+    """The id of a job that the user found, under the key of a lost answer, is adopted: no other key is needed."""
+    lost = (Intent("a", "image_generation", "h", 1.0), Unknown("a", 2.0, Failure("no_answer")))
+    admitted = admit(*lost, entry={"key": "a", "job_id": "job_9"})
+    assert [job.id for job, _ in admitted.jobs] == ["job_9"]
+    assert admitted.records == (Created("a", ("job_9",), 1000.0, adopted=True),)

@@ -29,16 +29,25 @@ async def test_old_one_stays(operation: str) -> None:
     """When the disk refuses, the earlier document stays; once it is mended, the next one takes its place."""
     disk = MemoryDisk()
     folder = Folder(disk)
-    await folder.write_report(Report(0, 1.0))
+    await folder.write_report(Report(0, 1.0, requests={"poll": 1}))
     disk.fail(operation, errno.EIO)  # type: ignore[arg-type]  # one of the literals
     with pytest.raises(StorageError):
-        await folder.write_report(Report(1, 2.0))
+        await folder.write_report(Report(1, 2.0, requests={"poll": 2}))
     assert json.loads(disk.content("report.json"))["exit_code"] == 0
     disk.heal()
-    await folder.write_report(Report(1, 2.0))
+    await folder.write_report(Report(1, 2.0, requests={"poll": 2}))
     assert json.loads(disk.content("report.json"))["exit_code"] == 1
 
 
 async def test_no_directory() -> None:
     """Without a directory nothing is written."""
-    await Folder(None).write_report(Report(0, 1.0))
+    await Folder(None).write_report(Report(0, 1.0, requests={"poll": 1}))
+
+
+async def test_a_run_without_work_leaves_the_last_report() -> None:
+    """Running a finished batch again does not wipe out what the real run came to."""
+    disk = MemoryDisk()
+    folder = Folder(disk)
+    await folder.write_report(Report(0, 1.0, requests={"poll": 1}))
+    await folder.write_report(Report(0, 0.1, skipped=9))
+    assert b'"poll"' in disk.content("report.json")

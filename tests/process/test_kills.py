@@ -17,16 +17,17 @@ from .support import Bench, check, check_nothing_left, mixed, serving
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("SUMEASYNC_KILLS", "10"))
+KILLS = int(os.environ.get("SUMEASYNC_KILLS", "8"))
 SEED = int(os.environ.get("SUMEASYNC_SEED", "1"))
-SPECS = 60 if KILLS < 50 else 200
-RESUMES = 5
+SPECS = 36 if KILLS < 50 else 200
+LATENCY = {"on": ["any"], "do": {"kind": "delay", "seconds": 0.0, "jitter_seconds": 0.05}}
+SLOWLY = ("--create-rate", "10/s")
 
 
 def storm(bench, rng):
     """Kill run after run; returns how many were killed before they had finished everything."""
     for kill in range(KILLS):
-        code = bench.killed_after(rng.uniform(0.3, 1.6))
+        code = bench.killed_after(rng.uniform(0.3, 0.9), *SLOWLY)
         if code == 0:
             return kill
         assert code in (None, 6)
@@ -36,7 +37,7 @@ def storm(bench, rng):
 def test_a_batch_survives_a_storm_of_kills(tmp_path):
     """However often a run is killed, in the end each spec was charged once, or is unknown and never came to be."""
     print(f"seed {SEED}")  # noqa: T201 - shown when it fails
-    with serving() as server:
+    with serving(rules=[LATENCY]) as server:
         bench = Bench(tmp_path, server, mixed(SPECS, tmp_path))
         kills = storm(bench, Random(SEED))
         done = bench.run()
