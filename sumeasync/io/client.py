@@ -11,8 +11,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
@@ -153,7 +152,7 @@ class Client:
             options["timeout"] = self._timeouts.of_creates()
         # On a kept connection found closed, aiohttp itself sends again, once, and only the methods in its
         # IDEMPOTENT_METHODS (client.py, `retry_persistent_connection` in `_request`; 3.14): a POST goes out once.
-        with map_exceptions(self.host):
+        try:
             async with self._session.request(request.method, url, allow_redirects=False, **options) as answer:
                 if 300 <= answer.status < 400:
                     raise BadResponseError(redirect_text(self.host, answer.headers), status=answer.status)
@@ -164,6 +163,8 @@ class Client:
                         raise
                     body = None
                 return Response(answer.status, body, plain_headers(answer.headers))
+        except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
+            raise translate(error, self.host) from None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> JSON:
         """Read and decode the body, holding no more than the limit at any moment."""
@@ -237,26 +238,21 @@ def redirect_text(host: str, headers: Mapping[str, str]) -> str:
     return f"{host} redirects to {target}, and redirects are not followed"
 
 
-@contextmanager
-def map_exceptions(host: str) -> Iterator[None]:
+def translate(error: Exception, host: str) -> SumeError:
     """Turn what aiohttp raises into our errors. Its texts hold whole URLs, so nothing of them is kept or chained."""
-    try:
-        yield
-    except SumeError:
-        raise
-    except aiohttp.ConnectionTimeoutError:
-        raise ConnectError(f"no connection to {host} in time") from None
-    except aiohttp.ClientConnectorDNSError:
-        raise ConnectError(f"the name {host} cannot be resolved") from None
-    except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):
-        raise ConnectError(f"no secure connection to {host}", hint="check the clock and the certificates") from None
-    except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL):
-        raise ConnectError(f"no connection to {host}") from None
-    except aiohttp.ClientPayloadError:
-        raise TransportError(f"the answer of {host} was cut short") from None
-    except aiohttp.ClientResponseError:
-        raise BadResponseError(f"the answer of {host} is not HTTP") from None
-    except TimeoutError:
-        raise TransportError(f"no answer of {host} in time") from None
-    except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError):
-        raise TransportError(f"the connection to {host} broke") from None
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ConnectError(f"no connection to {host} in time")
+        case aiohttp.ClientConnectorDNSError():
+            return ConnectError(f"the name {host} cannot be resolved")
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            return ConnectError(f"no secure connection to {host}", hint="check the clock and the certificates")
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
+            return ConnectError(f"no connection to {host}")
+        case aiohttp.ClientPayloadError():
+            return TransportError(f"the answer of {host} was cut short")
+        case aiohttp.ClientResponseError():
+            return BadResponseError(f"the answer of {host} is not HTTP")
+        case TimeoutError():
+            return TransportError(f"no answer of {host} in time")
+    return TransportError(f"the connection to {host} broke")
