@@ -74,7 +74,8 @@ async def memory(base: str, jobs: int) -> dict[str, float]:
     from sumeasync.core.settings import Settings
     from sumeasync.engine import Engine
 
-    settings = Settings(reads=WORKERS, poll={"*": {"interval": 600, "cap": 600}}, max_in_flight=jobs + 1)
+    every = max(0.5, jobs / 2000)  # seconds: some two thousand polls each second, whatever the number of jobs
+    settings = Settings(reads=WORKERS, poll={"*": {"interval": every, "cap": every}}, max_in_flight=jobs + 1)
     async with Engine(base_url=base, api_key="sume_live_x", settings=settings) as opened:
         run = opened.run({"job_id": f"job_{number}"} for number in range(jobs))
         while run.statistics.specs < jobs or run.statistics.requests["poll"] < min(jobs, 2000):  # noqa: ASYNC110
