@@ -83,18 +83,8 @@ async def open_kit(
     claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
     delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)
     stack.push_async_callback(delivery.close)
-    client = await stack.enter_async_context(
-        Client(
-            access.base_url,
-            access.api_key,
-            connector_factory=connector_factory,
-            timeouts=Timeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout),
-            limit=settings.reads + settings.creates,
-            trust_env=settings.trust_env,
-        )
-    )
     steps = Steps(
-        client=client,
+        client=await stack.enter_async_context(make_client(access, settings, connector_factory)),
         dialect=dialect,
         budget=budget,
         journal=journal,
@@ -124,6 +114,20 @@ async def open_kit(
         claimed=claimed,
         clock=asyncio.get_running_loop().time,
         wall_clock=wall_clock,
+    )
+
+
+def make_client(
+    access: Access, settings: Settings, connector_factory: Callable[[], aiohttp.BaseConnector] | None
+) -> Client:
+    """The client of the API, not open yet; it has a connection for every request that may be open at once."""
+    return Client(
+        access.base_url,
+        access.api_key,
+        connector_factory=connector_factory,
+        timeouts=Timeouts(settings.connect_timeout, settings.read_timeout, settings.total_timeout),
+        limit=settings.reads + settings.creates,
+        trust_env=settings.trust_env,
     )
 
 
