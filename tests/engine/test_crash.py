@@ -15,6 +15,7 @@ from random import Random
 import msgspec
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from sumeasync.core.settings import Settings
 from sumeasync.errors import StorageError
@@ -270,3 +271,32 @@ async def test_two_open_creates_of_one_type() -> None:
             rig.disk = rig.disk.crash()
         outcomes = {outcome.key: outcome for outcome in await rig.run([image(0), image(1)], QUICK)}
         assert (outcomes["img-0"].status, outcomes["img-1"].job_id) == ("unknown", rig.world.jobs[0].id)
+
+
+class OtherWords(Rig):
+    """A service that calls an image a picture, also where the list is filtered."""
+
+    def app(self) -> web.Application:
+        """The simulator's, with other words."""
+        app = super().app()
+
+        @web.middleware
+        async def reworded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.query.get("type") == "image_generation":
+                return web.json_response({"object": "list", "data": [], "has_more": False, "next_cursor": None})
+            answer = await handler(request)
+            if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+                answer.body = answer.body.replace(b'"type":"image_generation"', b'"type":"picture"')
+            return answer
+
+        app.middlewares.append(reworded)
+        return app
+
+
+async def test_lost_answer_is_found_under_the_servers_own_word() -> None:
+    """A create whose answer is lost is found even when the server has another word for its type."""
+    specs: list[JSON] = [{"key": str(n), "type": "image_generation", "input": {"prompt": str(n)}} for n in range(3)]
+    async with OtherWords(WORLD, rules=load_rules([lost_create({"kind": "reset", "act": True}, nth=2)])) as rig:
+        outcomes = await rig.run(specs)
+        assert [outcome.status for outcome in outcomes] == ["completed"] * 3
+        assert {outcome.server_type for outcome in outcomes} == {"picture"}
