@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ConnectError,
         CreditsError,
         DeadlineError,
+        DiskFullError,
         JobError,
         JournalError,
         LinkExpiredError,
@@ -55,6 +56,7 @@ __all__ = [
     "ConnectError",
     "CreditsError",
     "DeadlineError",
+    "DiskFullError",
     "Engine",
     "Failure",
     "JobError",
@@ -108,8 +110,8 @@ _HOMES = {
     "sumeasync.models": "Failure JobView Media Outcome Spec Timings",
     # what goes wrong
     "sumeasync.errors": """
-        ApiError AuthError BadRequestError BadResponseError ConnectError CreditsError DeadlineError JobError
-        JournalError LinkExpiredError LockedError ManifestError MissingKeyError NotFoundError NotReadyError
+        ApiError AuthError BadRequestError BadResponseError ConnectError CreditsError DeadlineError DiskFullError
+        JobError JournalError LinkExpiredError LockedError ManifestError MissingKeyError NotFoundError NotReadyError
         RateLimitError RefusedError ServerError SettingsError StorageError SumeError TransportError
         UsageError
     """,

@@ -21,6 +21,7 @@ SumeError                       has .hint: what to do next
 ├── JobError                    a job ended otherwise than completed; .outcome
 │   └── DeadlineError           ours passed; also a TimeoutError
 └── StorageError                the disk refused; also an OSError
+    ├── DiskFullError           no room left
     ├── JournalError            the journal cannot be trusted; .record says where
     └── LockedError             another process holds the output directory
 """
@@ -40,6 +41,7 @@ __all__ = [
     "ConnectError",
     "CreditsError",
     "DeadlineError",
+    "DiskFullError",
     "JobError",
     "JournalError",
     "LinkExpiredError",
@@ -210,7 +212,13 @@ class DeadlineError(JobError, TimeoutError):
 class StorageError(SumeError, OSError):
     """The output directory cannot be written."""
 
-    hint = "free space or fix permissions, then run the same command again"
+    hint = "see to the output directory, then run the same command again"
+
+
+class DiskFullError(StorageError):
+    """The disk has no room left."""
+
+    hint = "free space, then run the same command again"
 
 
 class JournalError(StorageError):

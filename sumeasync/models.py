@@ -153,7 +153,7 @@ class Timings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 UNSETTLED = {
     "rejected": ("bad_spec", "duplicate_job", "duplicate_key", "spec_changed", "usage"),
-    "completed": ("interrupted",),
+    "completed": ("disk_full", "interrupted"),
 }
 """Codes that a later run may undo: a spec refused here before anything was sent, media that did not come through."""
 

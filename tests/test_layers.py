@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "sume": DOING | {"io", "dialects", "engine"},
     "simulator": VALUES | {"core"},
     "testing": DOING | {"io", "dialects", "engine", "simulator"},
-    "cli": DOING | {"io", "dialects", "engine", "sume", "simulator", "sumeasync"},
+    "cli": DOING | {"io", "dialects", "engine", "sume", "simulator", "testing", "sumeasync"},
     "__main__": {"cli", "errors"},
     "sumeasync": DOING | {"io", "dialects", "engine", "sume"},
 }

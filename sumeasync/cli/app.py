@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from sumeasync.cli import demo, jobs, run, simulate, status, watch
+from sumeasync.cli import demo, jobs, plan, run, simulate, status, watch
 from sumeasync.cli.exits import interrupted, report_bug, report_error
 from sumeasync.errors import SumeError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help needs no rich, and answers in half the time
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("watch")(watch.watch)
 app.add_typer(jobs.app, name="jobs")

@@ -26,6 +26,7 @@ def list_jobs(
     status: Annotated[str | None, typer.Option("--status", help="Only this status, e.g. running.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=PAGE, help="How many; one request.")] = 20,
     all_jobs: Annotated[bool, typer.Option("--all", help="All of them; one request a hundred.")] = False,
+    dialect: options.Dialect = None,
     base_url: options.BaseUrl = None,
     key_file: options.KeyFile = None,
     json: options.Json = False,
@@ -33,7 +34,7 @@ def list_jobs(
     """List jobs, newest first as a rule."""
     from sumeasync.cli.streams import Results
 
-    sume = connect(base_url, key_file)
+    sume = connect(dialect, base_url, key_file)
 
     async def show() -> None:
         results = Results()
@@ -49,10 +50,14 @@ def list_jobs(
 
 @app.command("get")
 def get(
-    job_id: JobId, base_url: options.BaseUrl = None, key_file: options.KeyFile = None, json: options.Json = False
+    job_id: JobId,
+    dialect: options.Dialect = None,
+    base_url: options.BaseUrl = None,
+    key_file: options.KeyFile = None,
+    json: options.Json = False,
 ) -> None:
     """Show how one job stands."""
-    sume = connect(base_url, key_file)
+    sume = connect(dialect, base_url, key_file)
 
     async def show() -> None:
         from sumeasync.cli.streams import Results
@@ -72,11 +77,12 @@ def get(
 def result(
     job_id: JobId,
     keep_links: options.KeepLinks = False,
+    dialect: options.Dialect = None,
     base_url: options.BaseUrl = None,
     key_file: options.KeyFile = None,
 ) -> None:
     """Show the result of a completed job as JSON, every link reduced to its host."""
-    sume = connect(base_url, key_file)
+    sume = connect(dialect, base_url, key_file)
 
     async def show() -> None:
         from sumeasync.cli.streams import Results
@@ -89,11 +95,12 @@ def result(
     run_now(show())
 
 
-def connect(base_url: str | None, key_file: Any) -> Sume:
+def connect(dialect: str | None, base_url: str | None, key_file: Any) -> Sume:
     """The API, not yet opened. Raises UsageError."""
     from sumeasync.sume import Sume
 
-    return Sume(api_key=options.read_key(key_file), base_url=base_url)
+    settings = options.load_settings(None, None, dialect=dialect)
+    return Sume(api_key=options.read_key(key_file), base_url=base_url, settings=settings)
 
 
 def run_now(main: Coroutine[Any, Any, None]) -> None:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 __all__ = [
     "BaseUrl",
     "Config",
+    "CreateRate",
+    "Dialect",
+    "Form",
     "Json",
     "KeepLinks",
     "KeyFile",
     "LogFile",
     "LogFormat",
     "LogLevel",
+    "Manifest",
     "MaxInFlight",
     "Poll",
     "Quiet",
@@ -30,11 +34,18 @@ __all__ = [
     "read_key",
 ]
 
+FormName = Literal["jsonl", "json", "csv"]
 LogFormatName = Literal["console", "json"]
 LogLevelName = Literal["debug", "info", "warning", "error", "critical"]
 
+Manifest = Annotated[str, typer.Argument(metavar="MANIFEST", help="JSONL, .json or .csv; - is standard input.")]
+Form = Annotated[FormName | None, typer.Option("--format", help="Of the manifest, whatever its name.")]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", metavar="URL", help="Where the API lives; wins over SUME_API_BASE_URL.")
+]
+Dialect = Annotated[
+    Literal["so", "open"] | None,
+    typer.Option("--dialect", help="The API's surface: so (www.sume.so), or open (api.open.sume.com)."),
 ]
 KeyFile = Annotated[
     Path | None, typer.Option("--key-file", metavar="FILE", help="Read the API key from FILE, not SUME_API_KEY.")
@@ -48,6 +59,7 @@ MaxInFlight = Annotated[int | None, typer.Option("--max-in-flight", metavar="N",
 ReadRate = Annotated[
     str | None, typer.Option("--read-rate", metavar="N/m", help="Most polls and results, e.g. 120/m, 10/s.")
 ]
+CreateRate = Annotated[str | None, typer.Option("--create-rate", metavar="N/m", help="Most creates, e.g. 10/m.")]
 KeepLinks = Annotated[bool, typer.Option("--keep-links", help="Show and keep full media links; they are secrets.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing unless something is wrong.")]
 Json = Annotated[bool, typer.Option("--json", help="Standard output for machines: one JSON document a line.")]

@@ -12,22 +12,20 @@ from sumeasync.cli import options
 __all__ = ["run"]
 
 DEFAULT_OUT = Path("outputs")
-FormName = Literal["jsonl", "json", "csv"]
 
 
 def run(
-    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="JSONL, .json or .csv; - is standard input.")],
+    manifest: options.Manifest,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The output directory.")] = DEFAULT_OUT,
-    form: Annotated[FormName | None, typer.Option("--format", help="Of the manifest, whatever its name.")] = None,
+    form: options.Form = None,
+    dialect: options.Dialect = None,
     base_url: options.BaseUrl = None,
     key_file: options.KeyFile = None,
     config: options.Config = None,
     poll: options.Poll = None,
     max_in_flight: options.MaxInFlight = None,
     read_rate: options.ReadRate = None,
-    create_rate: Annotated[
-        str | None, typer.Option("--create-rate", metavar="N/m", help="Most creates, e.g. 10/m.")
-    ] = None,
+    create_rate: options.CreateRate = None,
     no_download: Annotated[bool, typer.Option("--no-download", help="Leave media where they are.")] = False,
     keep_links: options.KeepLinks = False,
     recreate_unknown: Annotated[
@@ -56,6 +54,7 @@ def run(
     settings = options.load_settings(
         config,
         poll,
+        dialect=dialect,
         max_in_flight=max_in_flight,
         read_rate=read_rate,
         create_rate=create_rate,

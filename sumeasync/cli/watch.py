@@ -17,6 +17,7 @@ def watch(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Save results and media; without it results are shown.")
     ] = None,
+    dialect: options.Dialect = None,
     base_url: options.BaseUrl = None,
     key_file: options.KeyFile = None,
     config: options.Config = None,
@@ -41,6 +42,7 @@ def watch(
     settings = options.load_settings(
         config,
         poll,
+        dialect=dialect,
         max_in_flight=max_in_flight,
         read_rate=read_rate,
         keep_links=keep_links or None,

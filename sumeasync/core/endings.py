@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from sumeasync.core.job import Job, Product
-from sumeasync.core.records import Ended
+from sumeasync.core.events import Transition
+from sumeasync.core.job import NEVER, Job, Product
+from sumeasync.core.records import Ended, Saved
 from sumeasync.models import Failure, Outcome, OutcomeStatus, Timings
 
-__all__ = ["ended_of", "outcome_of"]
+__all__ = ["completed", "ended_of", "outcome_of", "timed_out", "unknown"]
 
 
-def ended_of(job: Job, status: OutcomeStatus, wall: float, error: Failure | None = None) -> Ended:
-    """The record of a terminal state noticed at `wall` (epoch seconds); `error` in place of the server's."""
+def ended_of(job: Job, status: OutcomeStatus, now: float, wall: float, error: Failure | None = None) -> Ended:
+    """The record of a terminal state noticed at `now`, which is `wall` in epoch seconds; `error` for the server's."""
     view = job.view
     seconds = view.completed_at - view.created_at if view and view.completed_at and view.created_at else None
     problem = error or (view.error if view else None)
-    times = (job.created_at, job.started_at, job.alive_at, seconds)
+    alive_at = wall - (now - job.seen) if job.seen != NEVER else None
+    times = (job.created_at, job.started_at, alive_at, seconds)
     return Ended(job.spec.key, job.id or "", status, wall, job.type, problem, *times, job.polls)
 
 
@@ -32,3 +34,23 @@ def outcome_of(job: Job, status: OutcomeStatus, error: Failure | None, saved: fl
     )
     other = job.type if job.type and job.type != own else None
     return Outcome(job.spec.key, job.id, own, status, other, product.result, product.files, error, timings, job.polls)
+
+
+def completed(job: Job, wall: float) -> Transition:
+    """The job is done, and what it brought home with it (its `Product` is carried)."""
+    product: Product = job.carry
+    records = (Saved(job.spec.key, job.id or "", wall, product.files),) if product.files else ()
+    return Transition(records, outcome=outcome_of(job, "completed", product.error, wall))
+
+
+def timed_out(job: Job) -> Transition:
+    """The deadline passed; the job is left alone."""
+    what = "the job still runs at the server" if job.id else "the create could not be sent"
+    return Transition(outcome=outcome_of(job, "timed_out", Failure("deadline", f"the deadline passed; {what}")))
+
+
+def unknown(job: Job) -> Transition:
+    """Nothing tells whether a job was created for the spec: what `carry` holds was the last that was heard."""
+    cause = job.carry if isinstance(job.carry, Failure) else Failure("no_answer", "the answer was lost")
+    text = f"the create may have been paid ({cause.message or cause.code}), and the job list does not settle it"
+    return Transition(outcome=outcome_of(job, "unknown", Failure("unknown_create", text, cause.request_id)))

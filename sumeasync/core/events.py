@@ -11,7 +11,7 @@ from sumeasync.core.records import Record
 from sumeasync.errors import SumeError
 from sumeasync.models import JSON, JobView, Link, Media, Outcome
 
-__all__ = ["Accepted", "Event", "Faulted", "Fetched", "Placed", "Seen", "Stored", "Transition", "Uploaded"]
+__all__ = ["Accepted", "Event", "Faulted", "Fetched", "Listed", "Placed", "Seen", "Stored", "Transition", "Uploaded"]
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -64,6 +64,13 @@ class Faulted(msgspec.Struct, frozen=True, gc=False):
 
     error: SumeError
     files: tuple[Media, ...] = ()
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """One page of the job list: of many jobs, and of no step of theirs."""
+
+    jobs: tuple[JobView, ...]
+    next_cursor: str | None
 
 
 Event = Placed | Uploaded | Accepted | Seen | Fetched | Stored | Faulted

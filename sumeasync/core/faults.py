@@ -11,6 +11,7 @@ from sumeasync.errors import (
     AuthError,
     ConnectError,
     CreditsError,
+    DiskFullError,
     NotReadyError,
     RateLimitError,
     RefusedError,
@@ -34,7 +35,7 @@ class Verdict(Enum):
 
 def verdict(error: SumeError, step: Step) -> Verdict:
     """Judge one fault: the only place that decides whether something is worth another try."""
-    if step in (Step.CREATE, Step.PRESIGN) and isinstance(error, AuthError | CreditsError):
+    if step in (Step.CREATE, Step.PRESIGN) and isinstance(error, AuthError | CreditsError | DiskFullError):
         return Verdict.STOPPED
     if step is Step.CREATE:
         if isinstance(error, ConnectError | RateLimitError):

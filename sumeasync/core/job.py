@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import Any
 
@@ -9,11 +10,11 @@ import msgspec
 
 from sumeasync.models import JSON, Failure, JobView, Lane, Link, Media, OutcomeStatus, Spec
 
-__all__ = ["LANES", "NAMES", "Job", "Product", "Step"]
+__all__ = ["LANES", "NAMES", "NEVER", "Hint", "Job", "Product", "Step"]
 
 
 class Step(IntEnum):
-    """The next input or output of a job; the order is their urgency within a lane."""
+    """The next input or output of a job; the order is their urgency within a lane. A SWEEP asks about many at once."""
 
     RESULT = 0
     RECONCILE = 1
@@ -22,13 +23,28 @@ class Step(IntEnum):
     CREATE = 4
     SAVE = 5
     UPLOAD = 6
+    SWEEP = 7
 
 
-LANES: tuple[Lane, ...] = ("read", "read", "read", "read", "create", "media", "media")
+LANES: tuple[Lane, ...] = ("read", "read", "read", "read", "create", "media", "media", "read")
 """The lane each step is paid from, by its number."""
+
+NEVER = -math.inf
+"""The time of what has not happened."""
 
 NAMES = tuple(step.name.lower() for step in Step)
 """What each step is called in counts and logs, by its number."""
+
+
+class Hint(IntEnum):
+    """What is suspected of a job before it is polled, and how the poll therefore asks."""
+
+    NONE = 0
+    """Nothing: its status is asked for."""
+    COMPLETED = 1
+    """It is likelier completed than not: its result is asked for, which saves a request when there is one."""
+    ENDED = 2
+    """It may have ended otherwise, or be said to be active wrongly: its status is asked for, at once."""
 
 
 class Product(msgspec.Struct, eq=False):
@@ -47,8 +63,11 @@ class Product(msgspec.Struct, eq=False):
 class Job(msgspec.Struct, eq=False, gc=False):
     """One job (or a spec on its way to become one). Times are seconds on the engine's clock, `…_at` wall-clock.
 
-    `faults` counts faults in a row of the present step, `refreshes` the fresh links asked for. `carry` holds what the
-    next step needs: the upload's `Presigned` or its object key before the create, a `Product` after completion.
+    `born` is when it was created, or adopted at the age `aged`; `seen` when it was last shown active by anything,
+    `asked` when by an answer of its own, `NEVER` at first for an adopted one. `faults` counts faults in a row of the
+    present step, `refreshes` the fresh links asked for. `carry` holds what the next step needs: the upload's
+    `Presigned` or its object key before the create, a `Product` after completion. `doubtful` says that a try of the
+    create may have got through, `idempotency_key` what every try is sent with, where the API takes such a key.
     """
 
     spec: Spec
@@ -56,11 +75,15 @@ class Job(msgspec.Struct, eq=False, gc=False):
     id: str | None = None
     ticket: int = 0
     born: float = 0.0
-    intended_at: float | None = None
-    created_at: float | None = None
+    aged: float = 0.0
+    seen: float = NEVER
+    asked: float = NEVER
     running_since: float | None = None
+    intended_at: float | None = None
+    idempotency_key: str | None = None
+    doubtful: bool = False
+    created_at: float | None = None
     started_at: float | None = None
-    alive_at: float | None = None
     detected_at: float | None = None
     view: JobView | None = None
     status: OutcomeStatus | None = None
@@ -68,6 +91,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     polls: int = 0
     faults: int = 0
     refreshes: int = 0
+    hint: Hint = Hint.NONE
     carry: Any = None
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ _FREE = -math.inf
 class Pace:
     """An even pace below a known limit, for windows short enough that waiting out a spent one would hurt.
 
-    GCRA as virtual scheduling (ITU-T I.371): 97 % of the limit, and a burst of 1 % of it beyond the first request.
+    GCRA as virtual scheduling (ITU-T I.371): 98 % of the limit, and a burst of 1 % of it beyond the first request.
     Together they keep every window, sliding or fixed, within `limit`, and the rest is room for uneven latency: a
     sent pair may arrive closer together by 2 % of the window.
     """
@@ -30,7 +30,7 @@ class Pace:
     __slots__ = ("_interval", "_theoretical_at", "_tolerance", "next_at", "rate")
 
     def __init__(self, limit: float, seconds: float) -> None:
-        self.rate = 0.97 * limit / seconds
+        self.rate = 0.98 * limit / seconds
         self._interval = 1.0 / self.rate
         self._tolerance = int(0.01 * limit) * self._interval
         self._theoretical_at = self.next_at = _FREE

@@ -5,24 +5,34 @@ given number of polls the least delay comes from asking whenever the expected un
 amount (equal marginal worth; Keller 1974). That amount is what the configured interval would cost on a job of which
 only the typical duration is known; so both polls and delay fall, the more the better the duration is known.
 
+The `worth` of asking a job now is its A in units of that amount, times the spec's weight: a job is due once its worth
+is 1, and `core/fleet.py` goes by it when more jobs are due than can be asked. A job of which nothing is learned counts
+as memoryless, A = h·d²/2: its worth is the square of (time since it was seen / its interval).
+
 What is learned never leaves what is configured far behind: gaps stay between a quarter of `interval` and twice `cap`,
 and a model is followed only once it has seen a few jobs and while its predictions come true.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from random import Random
 
 from sumeasync.core.durations import RUN, Durations, Model
-from sumeasync.core.job import Job
-from sumeasync.core.polling import Policy, first_delay, next_delay, policy_for
+from sumeasync.core.job import NEVER, Job
+from sumeasync.core.polling import Policy, first_delay, gap_at, policy_for
 from sumeasync.core.records import Ended
 
 __all__ = ["LEARNED_JOBS", "Pacer"]
 
 LEARNED_JOBS = 8
 """A model that has seen fewer jobs is not followed yet."""
+
+GRAIN_SECONDS = 1e-3
+"""Less is not worth waiting for."""
+
+LEAST_INTERVALS, MOST_CAPS = 0.25, 2.0
 
 
 class Pacer:
@@ -42,23 +52,62 @@ class Pacer:
         policy, model = self.policy(type), None if adopted else self._model(type, "")
         if model is None:
             return first_delay(policy, self._rng, adopted=adopted)
-        return max(policy.first_delay, self._learned(policy, model, 0.0))
+        gap = model.gap(0.0, model.worth_of(policy.interval))
+        return max(policy.first_delay, self._jittered(policy, self._held(policy, gap)))
 
-    def next(self, job: Job, now: float, wall: float, *, floor: float = 0.0) -> float:
-        """Seconds to the next poll of a job just seen not ended; never below `floor`, which the server may name."""
+    def next(self, job: Job, *, floor: float = 0.0) -> float:
+        """Seconds to the next poll of a job just seen active; never below `floor`, which the server may name."""
         policy = self.policy(job.type)
-        running = job.running_since is not None
-        model = self._model(job.type, RUN if running else "")
-        if model is None:
-            return next_delay(policy, now - job.born, self._rng, floor=floor)
-        since = job.started_at if running else job.created_at
-        age = now - (job.running_since or job.born) if since is None else max(0.0, wall - since)
-        return max(floor, self._learned(policy, model, age))
+        return max(floor, self._jittered(policy, self._gap(job, policy)))
 
-    def learn(self, record: Ended) -> None:
-        """Learn from the end of a job."""
+    def wait(self, job: Job, now: float) -> float:
+        """Seconds until a job is worth a request, 0.0 when it is; a fault is asked again whatever it may tell."""
+        left = self.time_left(job, now)
+        if job.faults or job.seen == NEVER or left <= 0.0:
+            return 0.0
+        policy, since = self.policy(job.type), now - job.seen
+        gap = self._gap(job, policy)
+        return 0.0 if since >= (1.0 - policy.jitter) * gap - GRAIN_SECONDS else min(left, gap - since)
+
+    def worth(self, job: Job, now: float) -> float:
+        """What asking about `job` now is worth; 1 is a request well spent where there is no shortage of them."""
+        policy, since = self.policy(job.type), now - job.seen
+        if job.seen == NEVER:  # it may have ended before it was adopted
+            return job.spec.weight * (1.0 + (now - job.born) / policy.interval) ** 2
+        model, age = self._of(job, job.seen)
+        if model is None:
+            return job.spec.weight * (since / _usual_gap(job, policy, age)) ** 2
+        return job.spec.weight * model.undetected(age, age + since) / model.worth_of(policy.interval)
+
+    def likely_done(self, job: Job, now: float) -> bool:
+        """Whether the job is likelier to have ended than not, given when it was last seen active."""
+        model, age = self._of(job, now)
+        if model is None or (job.seen == NEVER and job.aged == 0.0):  # of a job adopted by its id the age is not known
+            return False
+        return model.survival(age) < 0.5 * model.survival(max(0.0, age - (now - job.seen)))
+
+    def time_left(self, job: Job, now: float) -> float:
+        """Seconds until the first of the job's deadlines; infinite without one."""
+        policy = self.policy(job.type)
+        deadline = job.spec.deadline_seconds or policy.deadline
+        ends = [] if deadline is None else [job.born + deadline]
+        if job.running_since is None and policy.queue_timeout is not None:
+            ends.append(job.born + policy.queue_timeout)
+        if job.running_since is not None and policy.run_timeout is not None:
+            ends.append(job.running_since + policy.run_timeout)
+        return min(ends, default=math.inf) - now
+
+    def learn(self, record: Ended) -> Ended:
+        """Learn from the end of a job; returns the record."""
         if self._durations is not None and record.type:
             self._durations.fold(record)
+        return record
+
+    def _of(self, job: Job, at: float) -> tuple[Model | None, float]:
+        """The model to follow, if any, and the job's age then as it counts: since it ran, or since it was created."""
+        if job.running_since is None:
+            return self._model(job.type, ""), at - job.born + job.aged
+        return self._model(job.type, RUN), at - job.running_since
 
     def _model(self, type: str, bucket: str) -> Model | None:
         if self._durations is None or not type:
@@ -66,7 +115,23 @@ class Pacer:
         model = self._durations.model(type, bucket)
         return model if model.jobs >= LEARNED_JOBS and model.trusted else None
 
-    def _learned(self, policy: Policy, model: Model, age: float) -> float:
-        gap = model.gap(age, model.worth_of(policy.interval))
-        held = min(max(gap, 0.25 * policy.interval), 2.0 * policy.cap)
-        return held * (1.0 + policy.jitter * (2.0 * self._rng.random() - 1.0))
+    def _gap(self, job: Job, policy: Policy) -> float:
+        """Seconds after the job was seen until its worth reaches 1, within bounds."""
+        target = 1.0 / job.spec.weight
+        model, age = self._of(job, job.seen)
+        if model is None:
+            return self._held(policy, _usual_gap(job, policy, age) * math.sqrt(target))
+        return self._held(policy, model.gap(age, target * model.worth_of(policy.interval)))
+
+    def _held(self, policy: Policy, gap: float) -> float:
+        return min(max(gap, LEAST_INTERVALS * policy.interval), MOST_CAPS * policy.cap)
+
+    def _jittered(self, policy: Policy, gap: float) -> float:
+        return gap * (1.0 + policy.jitter * (2.0 * self._rng.random() - 1.0))
+
+
+def _usual_gap(job: Job, policy: Policy, age: float) -> float:
+    """The configured gap after the age at which the job was last seen."""
+    if job.polls == 0 and job.aged == 0.0 and age <= 0.0:
+        return policy.first_delay + 0.5 * policy.interval
+    return gap_at(policy, age)

@@ -16,7 +16,7 @@ import msgspec
 
 from sumeasync.errors import SettingsError
 
-__all__ = ["DEFAULT_POLICIES", "OTHER", "Policy", "first_delay", "next_delay", "policy_for", "retry_delay"]
+__all__ = ["DEFAULT_POLICIES", "OTHER", "Policy", "first_delay", "gap_at", "policy_for", "retry_delay"]
 
 OTHER = "*"
 """The policy of every type that has none of its own."""
@@ -81,10 +81,9 @@ def first_delay(policy: Policy, rng: Random, *, adopted: bool = False) -> float:
     return phase if adopted else policy.first_delay + phase
 
 
-def next_delay(policy: Policy, age: float, rng: Random, *, floor: float = 0.0) -> float:
-    """Seconds to the next poll of a job that is `age` seconds old; never below `floor`, which the server may name."""
-    gap = min(policy.cap, max(policy.interval, age * policy.growth))
-    return max(floor, gap * (1 + policy.jitter * (2 * rng.random() - 1)))
+def gap_at(policy: Policy, age: float) -> float:
+    """Seconds to the next poll of a job that is `age` seconds old, without jitter."""
+    return min(policy.cap, max(policy.interval, age * policy.growth))
 
 
 def retry_delay(faults: int, rng: Random) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from random import Random
 from typing import Generic, Protocol, TypeVar
 
 __all__ = ["DelayQueue", "Queueable"]
@@ -53,6 +54,13 @@ class DelayQueue(Generic[Item]):
             self._heap = [entry for entry in self._heap if entry[2].ticket == entry[1]]
             heapify(self._heap)
 
+    def sample(self, rng: Random, count: int) -> list[Item]:
+        """Up to `count` of the waiting items, by chance; the same one may come twice."""
+        if not self._live:
+            return []
+        picked = (self._heap[int(rng.random() * len(self._heap))] for _ in range(count))
+        return [item for _, seq, item in picked if item.ticket == seq]
+
     def discard(self, item: Item) -> None:
         """Forget `item` if it waits."""
         if item.ticket:
@@ -68,6 +76,11 @@ class DelayQueue(Generic[Item]):
         item.ticket = 0
         self._live -= 1
         return item
+
+    def peek(self) -> Item:
+        """The item that is due first, which stays; IndexError when nothing waits."""
+        self.next_due()
+        return self._heap[0][2]
 
     def next_due(self) -> float | None:
         """When the next item is due; None when nothing waits."""

@@ -4,7 +4,9 @@ A create whose answer is still open holds its type: until it is settled no other
 are allowed at once). So when an answer is lost, the one new job of that type in the list can only be that create's.
 
 Work that is due waits in its lane, the urgent steps first (results before polls), until the lane has a free place
-and the budget a token. Nothing here waits or runs; `take` answers now, and `wait` says when asking again may help.
+and the budget a token. Jobs to be polled wait in the `Fleet`, which knows whose poll tells most; only those that are
+believed to have ended do not. Creates wait while polls starve: a job more would only be noticed later.
+Nothing here waits or runs; `take` answers now, and `wait` says when asking again may help.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from sumeasync.core.budget import Budget
-from sumeasync.core.job import LANES, Job, Step
+from sumeasync.core.fleet import Fleet
+from sumeasync.core.job import LANES, Hint, Job, Step
 from sumeasync.core.queue import DelayQueue
+from sumeasync.core.sweep import Sweeps
 from sumeasync.models import ASSET_INGEST, Lane
 
 __all__ = ["Scheduler"]
@@ -31,55 +35,83 @@ class Scheduler:
     `places` bounds the steps under way by lane, `creates_per_type` the creates of one type without an answer.
     """
 
-    def __init__(self, budget: Budget, places: Mapping[Lane, int], creates_per_type: int = 1) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        fleet: Fleet,
+        sweeps: Sweeps,
+        places: Mapping[Lane, int],
+        *,
+        creates_per_type: int = 1,
+    ) -> None:
         self.budget = budget
+        self.fleet = fleet
+        self.sweeps = sweeps
         self._timers: DelayQueue[Job] = DelayQueue()
         self._ready: tuple[deque[Job], ...] = tuple(deque() for _ in LANES)
         self._free = dict(places)
         self._closed: set[Lane] = set()
+        self._blocked = dict.fromkeys(places, 0.0)  # no token before
         self._creates: dict[str, deque[Job]] = {}
         self._creates_per_type = creates_per_type
         self._holds: Counter[str] = Counter()
         self._token_due: float | None = None
+        self._question_due: float | None = None
 
     def __repr__(self) -> str:
-        return f"<Scheduler {len(self._timers)} waiting, {self.ready} due>"
+        return f"<Scheduler {len(self._timers) + len(self.fleet)} waiting, {self.ready} due>"
 
     def __len__(self) -> int:
-        return len(self._timers) + self.ready
+        return len(self._timers) + len(self.fleet) + self.ready
 
     @property
     def ready(self) -> int:
-        """How many jobs are due and wait for a place or a token."""
+        """How many steps beside polls are due and wait for a place or a token."""
         return sum(map(len, self._ready)) + sum(map(len, self._creates.values()))
 
     def push(self, job: Job, due: float) -> None:
         """Schedule the job's step at `due`, in seconds on the engine's clock."""
-        self._timers.push(job, due)
+        if job.step is Step.POLL:
+            if job.hint is Hint.NONE:
+                self.fleet.push(job, due)
+            else:
+                self._ready[Step.POLL].append(job)
+        else:
+            self._timers.push(job, due)
+
+    def hasten(self, job: Job, hint: Hint) -> None:
+        """Ask about a waiting job as soon as possible, because of a `hint` that it has ended."""
+        self.fleet.discard(job)
+        job.hint = hint
+        self._ready[Step.POLL].append(job)
 
     def take(self, now: float) -> Job | None:
         """A job whose step may go now, with a place and a token taken for it; None when there is none."""
         while (job := self._timers.pop(now)) is not None:
             self._enqueue(job)
-        self._token_due = None
+        self._token_due = self._question_due = None
         for lane in LANE_STEPS:
-            queue = self._first(lane) if self._free[lane] > 0 and lane not in self._closed else None
-            if not queue:
+            if self._free[lane] <= 0 or lane in self._closed:
+                continue
+            if now < self._blocked[lane]:
+                self._token_due = min(self._blocked[lane], self._token_due or math.inf)
+                continue
+            queue = self._first(lane)
+            question = self._question(now) if lane == "read" and not queue else None
+            if not queue and question is None:
                 continue
             if (delay := self.budget.reserve(lane, now)) > 0.0:
+                self._blocked[lane] = now + delay
                 self._token_due = min(now + delay, self._token_due or math.inf)
                 continue
             self._free[lane] -= 1
-            job = queue.popleft()
-            if job.step is Step.CREATE:
-                self.hold(job.type)
-                self._creates[job.type] = self._creates.pop(job.type)  # the other types first, next time
-            return job
+            return self._ask(question, now) if question is not None else self._pop(queue)
         return None
 
     def release(self, lane: Lane) -> None:
-        """A step of this lane ended: its place is free again."""
+        """A step of this lane ended: its place is free again, and its answer may have changed the budget."""
         self._free[lane] += 1
+        self._blocked[lane] = 0.0
 
     def hold(self, type: str) -> None:
         """A create of this type has no answer yet."""
@@ -95,9 +127,8 @@ class Scheduler:
 
     def wait(self) -> float | None:
         """When `take`, which just answered None, may answer otherwise by itself; None: only a release or push helps."""
-        due = self._timers.next_due()
-        times = [time for time in (due, self._token_due) if time is not None]
-        return min(times, default=None)
+        times = (self._timers.next_due(), self._question_due, self._token_due)
+        return min((time for time in times if time is not None), default=None)
 
     def remove(self, unwanted: Callable[[Job], bool]) -> list[Job]:
         """Take out every waiting job that is unwanted, due or not."""
@@ -107,10 +138,12 @@ class Scheduler:
             kept = [job for job in queue if not unwanted(job)]
             queue.clear()
             queue.extend(kept)
-        early = [job for job in self._timers if unwanted(job)]
-        for job in early:
-            self._timers.discard(job)
-        return removed + early
+        for waiting in (self._timers, self.fleet):
+            early = [job for job in waiting if unwanted(job)]
+            for job in early:
+                waiting.discard(job)
+            removed += early
+        return removed
 
     def _enqueue(self, job: Job) -> None:
         if job.step is Step.CREATE:
@@ -118,8 +151,37 @@ class Scheduler:
         else:
             self._ready[job.step].append(job)
 
+    def _question(self, now: float) -> Job | None:
+        """The poll or the page of a list that tells most now; None when neither is worth a request."""
+        poll = self.fleet.first(now)
+        price = 1.0 if poll is None else max(1.0, self.fleet.pacer.worth(poll, now))
+        if (page := self.sweeps.first(now, price)) is not None:
+            return page
+        if poll is None:
+            times = (self.fleet.next_due(), self.sweeps.next_due())
+            self._question_due = min((time for time in times if time is not None), default=None)
+        return poll
+
+    def _ask(self, job: Job, now: float) -> Job:
+        if job.step is Step.SWEEP:
+            return self.sweeps.take()
+        self.fleet.take(job, now)
+        if self.fleet.pacer.likely_done(job, now):
+            job.hint = Hint.COMPLETED
+        return job
+
+    def _pop(self, queue: deque[Job] | None) -> Job:
+        assert queue  # noqa: S101 - the caller looked
+        job = queue.popleft()
+        if job.step is Step.CREATE:
+            self.hold(job.type)
+            self._creates[job.type] = self._creates.pop(job.type)  # the other types first, next time
+        return job
+
     def _first(self, lane: Lane) -> deque[Job] | None:
         if lane == "create":
+            if self.fleet.starves:
+                return None
             free = (queue for type, queue in self._creates.items() if queue and self._may_create(type))
             return next(free, None)
         steps = (step for step in LANE_STEPS[lane] if self._ready[step])

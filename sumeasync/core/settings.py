@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,19 +26,22 @@ from sumeasync.errors import SettingsError
 __all__ = ["Settings"]
 
 COUNTS = ("max_in_flight", "max_unread", "reads", "creates", "creates_per_type", "transfers", "save_attempts")
-LIMITS = ("max_file_bytes", "max_job_bytes", "max_job_files", "max_run_bytes", "max_run_files")
+LIMITS = ("max_file_bytes", "max_job_bytes", "max_job_files", "max_run_bytes", "max_run_files", "spare_bytes")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a run behaves. Times are in seconds, rates are texts such as ``120/m``; None means not limited by us.
 
-    `max_in_flight` bounds the specs under way (about 1 kB each), `max_unread` the outcomes nobody has read yet.
-    `reads`, `creates` and `transfers` bound the requests open at once; `creates_per_type` above 1 is faster, and gives
-    up the certainty with which a lost answer is matched to its job. `grace` is how long creates under way may still
-    bring their ids home when a run is interrupted. `max_…_bytes` and `max_…_files` bound the media kept of one file,
-    one job and one run. `poll` holds what differs from the default policies, by type (``*``: every other type).
+    `dialect` is the surface of the API that is spoken to. `max_in_flight` bounds the specs under way (about 1 kB each),
+    `max_unread` the outcomes nobody has read yet. `reads`, `creates` and `transfers` bound the requests open at once;
+    `creates_per_type` above 1 is faster, and gives up the certainty with which a lost answer is matched to its job.
+    `grace` is how long creates under way may still bring their ids home when a run is interrupted. `max_…_bytes` and
+    `max_…_files` bound the media kept of one file, one job and one run; `spare_bytes` stay free on the disk, or nothing
+    more is created. `learn` is whether polls follow the durations seen, `sweep` whether the job list is asked where
+    that saves requests. `poll` holds what differs from the default policies, by type (``*``: all others).
     """
 
+    dialect: Literal["so", "open"] = "so"
     max_in_flight: int = 100_000
     max_unread: int = 1000
     reads: int = 32
@@ -61,10 +64,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_job_files: int = 100
     max_run_bytes: int | None = None
     max_run_files: int | None = None
+    spare_bytes: int = 256 << 20
     media_hosts: tuple[str, ...] = ()
     trust_env: bool = False
     recreate_unknown: bool = False
     learn: bool = True
+    sweep: bool = True
     poll: dict[str, dict[str, float | None]] = {}
 
     def __post_init__(self) -> None:

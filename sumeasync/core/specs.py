@@ -28,6 +28,8 @@ MAX_JOB_ID = 512
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 FIELDS = ("key", "type", "input", "file", "job_id", "deadline_seconds", "download", "weight")
 CSV_TEXT = ("key", "type", "file", "job_id", "prompt")
+NOTHING: Mapping[str, JSON] = {}
+"""The input of every spec without one: a million would need a million dicts."""
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,7 +72,7 @@ def make_spec(entry: Mapping[str, JSON] | Spec) -> Spec:
     return Spec(
         key=line.key or line.job_id or f"{line.type.split('_')[0]}-{digest[:12]}",
         type=line.type,
-        input=line.input,
+        input=line.input or NOTHING,
         file=line.file,
         job_id=line.job_id,
         deadline_seconds=line.deadline_seconds,

@@ -30,7 +30,7 @@ from sumeasync.dialects.refusals import read_error
 from sumeasync.errors import ApiError, BadResponseError, UsageError
 from sumeasync.models import ADOPTED, ASSET_INGEST, JSON, KINDS, JobView, Lane, Link, Request, Response, Spec
 
-__all__ = ["So"]
+__all__ = ["So", "segment"]
 
 CREATES: Final = {
     "image_generation": "/images/generations",

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sumeasync.core.endings import unknown
 from sumeasync.core.history import History, JobFacts, SpecFacts
 from sumeasync.core.job import Job, Product, Step
-from sumeasync.core.lifecycle import Lifecycle, may_begin_again
+from sumeasync.core.keys import may_send_again
+from sumeasync.core.lifecycle import Lifecycle
 from sumeasync.core.records import Created, Record
+from sumeasync.core.setbacks import may_begin_again
 from sumeasync.core.settings import Settings
 from sumeasync.core.specs import make_spec
 from sumeasync.errors import ManifestError
@@ -71,24 +74,40 @@ class Admission:
             admitted = Admitted()
             for known in facts.jobs:
                 if known.delivered is None:
-                    self._resume(spec, facts, known, now, admitted)
+                    self._resume(spec, facts, known, now, wall, admitted)
             return admitted
         if facts.phase == "rejected" and facts.error is not None and not may_begin_again(facts.error):
             job = Job(spec, Step.CREATE, born=now, type=spec.type)
             return Admitted(outcomes=[(job, Outcome(spec.key, None, spec.type, "rejected", error=facts.error))])
+        if facts.phase != "rejected" and facts.idempotency_key and self._lifecycle.idempotent:
+            return self._send_again(spec, facts, now, wall)
         if facts.phase == "rejected" or self._settings.recreate_unknown:
             return self._begin(spec, now, wall)
         job = Job(spec, Step.RECONCILE, born=now, type=spec.type, intended_at=facts.at, carry=facts.error)
         return Admitted([(job, 0.0)])
 
-    def _resume(self, spec: Spec, facts: SpecFacts, known: JobFacts, now: float, admitted: Admitted) -> None:
+    def _send_again(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:
+        """A create whose answer was lost goes out again under its key, as long as the server may know the key."""
+        job, delay = self._lifecycle.begin(spec, now)
+        job.doubtful, job.idempotency_key, job.intended_at = True, facts.idempotency_key, facts.at
+        if may_send_again(job, wall):
+            return Admitted([(job, delay)])
+        if self._settings.recreate_unknown:
+            return self._begin(spec, now, wall)
+        job.carry = facts.error
+        outcome = unknown(job).outcome
+        return Admitted(outcomes=[(job, outcome)] if outcome else [])
+
+    def _resume(
+        self, spec: Spec, facts: SpecFacts, known: JobFacts, now: float, wall: float, admitted: Admitted
+    ) -> None:
         ended = known.ended
-        job, delay = self._lifecycle.resume(spec, known.id, now, ended.created_at if ended else facts.at)
+        job, delay = self._lifecycle.resume(spec, known.id, now, wall, ended.created_at if ended else facts.at)
         if ended is None:
             admitted.jobs.append((job, delay))
             return
         job.status, job.polls, job.type = ended.status, ended.polls, ended.type or job.type
-        job.detected_at, job.started_at, job.alive_at = ended.at, ended.started_at, ended.alive_at
+        job.detected_at, job.started_at = ended.at, ended.started_at
         if ended.status == "completed":
             job.step, job.carry = Step.RESULT, Product(known=known.saved.files if known.saved else ())
             admitted.jobs.append((job, 0.0))

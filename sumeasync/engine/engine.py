@@ -17,7 +17,8 @@ from sumeasync.core.settings import Settings
 from sumeasync.engine.intake import Specs
 from sumeasync.engine.kit import open_kit
 from sumeasync.engine.run import Run
-from sumeasync.errors import UsageError
+from sumeasync.errors import StorageError, UsageError
+from sumeasync.io.carrier import Carrier
 from sumeasync.io.credentials import find_access
 from sumeasync.io.disk import Disk
 
@@ -34,6 +35,7 @@ class Engine:
         base_url: Of the API; `SUME_API_BASE_URL` or the public one by default.
         settings: Everything else.
         connector_factory: Makes the HTTP connector, in place of TCP; also for media and storage.
+        carrier: Takes requests and uploads in place of HTTP; media are not its business.
         disk: What to write to in place of the directory `out`.
         rng: The source of jitter.
         wall_clock: Epoch seconds, for timestamps only.
@@ -49,15 +51,17 @@ class Engine:
         base_url: str | None = None,
         settings: Settings | None = None,
         connector_factory: Callable[[], aiohttp.BaseConnector] | None = None,
+        carrier: Carrier | None = None,
         disk: Disk | None = None,
         rng: Random | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings or Settings()
-        self._access = find_access(api_key, base_url)
+        self._access = find_access(api_key, base_url, dialect=self.settings.dialect)
         self._out = out
         self._disk = disk
         self._connector_factory = connector_factory
+        self._carrier = carrier
         self._rng = rng or Random()
         self._wall_clock = wall_clock
         self._stack = AsyncExitStack()
@@ -75,6 +79,7 @@ class Engine:
                 out=self._out,
                 disk=self._disk,
                 connector_factory=self._connector_factory,
+                carrier=self._carrier,
                 rng=self._rng,
                 wall_clock=self._wall_clock,
             )
@@ -85,11 +90,19 @@ class Engine:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._run is not None:
-            self._run.drain()
+        run, untold = self._run, None
+        if run is not None:
+            run.drain()
             with anyio.CancelScope(shield=True):
-                await self._run.wait_ended()
-        await self._stack.aclose()  # knows of no exception: a task group would wrap the caller's in a group
+                await run.wait_ended()
+            untold = run.untold()
+        try:
+            await self._stack.aclose()  # knows of no exception: a task group would wrap the caller's in a group
+        except StorageError as error:
+            if run is None or error is not run.stopped:
+                raise
+        if untold is not None and exc is None:
+            raise untold
 
     def run(self, specs: Specs, *, total: int | None = None, manifest_sha256: str | None = None) -> Run:
         """Start on `specs`, a sync or async iterable of `Spec`s or mappings of any length, read with backpressure.

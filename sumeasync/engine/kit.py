@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from random import Random
 
@@ -13,24 +13,30 @@ import msgspec
 
 from sumeasync.core.budget import Budget, Rate
 from sumeasync.core.durations import Durations
+from sumeasync.core.fleet import Fleet
 from sumeasync.core.lifecycle import Lifecycle
+from sumeasync.core.pacing import Pacer
 from sumeasync.core.records import Ended, Record
 from sumeasync.core.scheduler import Scheduler
 from sumeasync.core.settings import Settings
-from sumeasync.dialects.so import So
+from sumeasync.core.sweep import Sweeps
+from sumeasync.dialects.known import DIALECTS
 from sumeasync.engine.delivery import Delivery
 from sumeasync.engine.folder import Folder
 from sumeasync.engine.statistics import Statistics
 from sumeasync.engine.steps import Steps, Transfers
+from sumeasync.io.carrier import Carrier, Sender
 from sumeasync.io.client import Client, Timeouts
 from sumeasync.io.credentials import Access
 from sumeasync.io.disk import Disk, preflight
 from sumeasync.io.guard import Guard, guarded_session
+from sumeasync.io.handles import fit, free_handles
 from sumeasync.io.journal import Journal, MemoryJournal
 from sumeasync.io.local import LocalDisk
 from sumeasync.io.lock import RunLock
 from sumeasync.io.media import Downloader
 from sumeasync.io.transfer import Allowance, Limits
+from sumeasync.io.upload import upload
 from sumeasync.models import Lane
 
 __all__ = ["Kit", "open_kit"]
@@ -58,7 +64,9 @@ class Kit(msgspec.Struct, frozen=True):
     delivery: Delivery
     folder: Folder
     statistics: Statistics
+    sweeps: Sweeps
     claimed: set[str]
+    rng: Random
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
 
@@ -71,11 +79,12 @@ async def open_kit(
     out: str | os.PathLike[str] | None,
     disk: Disk | None,
     connector_factory: Callable[[], aiohttp.BaseConnector] | None,
+    carrier: Carrier | None,
     rng: Random,
     wall_clock: Callable[[], float],
 ) -> Kit:
     """Open it all on `stack`: lock, disk, journal and results first, then the network."""
-    dialect, statistics = So(), Statistics()
+    dialect, statistics = DIALECTS[settings.dialect](), Statistics()
     budget = open_budget(settings)
     disk = await open_disk(stack, out, disk, wall_clock)
     durations = Durations(TYPICAL_SECONDS) if settings.learn else None
@@ -83,45 +92,54 @@ async def open_kit(
     claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
     delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)
     stack.push_async_callback(delivery.close)
+    if connector_factory is None and carrier is None:  # real sockets will be opened
+        settings = fit(settings, await asyncio.get_running_loop().run_in_executor(None, free_handles))
     steps = Steps(
-        client=await stack.enter_async_context(make_client(access, settings, connector_factory)),
+        client=await open_client(stack, access, settings, connector_factory, carrier),
         dialect=dialect,
         budget=budget,
         journal=journal,
-        transfers=await open_transfers(stack, access, settings, disk, connector_factory, wall_clock),
+        transfers=await open_transfers(stack, access, settings, disk, connector_factory, carrier, wall_clock),
         create_seconds=settings.total_timeout,
         counter=statistics.requests,
         claimed=claimed,
         opened=[(spec.type, spec.at) for spec in journal.history.all() if spec.phase in ("intended", "unknown")],
+        rng=rng,
         wall_clock=wall_clock,
     )
+    pacer = Pacer(settings.policies(), rng, durations)
+    fleet = Fleet(pacer, rng)
+    sweeps = Sweeps(fleet, enabled=settings.sweep)
+    held = settings.creates if dialect.idempotent else settings.creates_per_type  # nothing to match: sent again instead
     places: dict[Lane, int] = {"read": settings.reads, "create": settings.creates, "media": settings.transfers}
     return Kit(
         settings=settings,
-        lifecycle=Lifecycle(
-            settings.policies(),
-            rng,
-            save_attempts=settings.save_attempts,
-            idempotent=dialect.idempotent,
-            durations=durations,
-        ),
-        scheduler=Scheduler(budget, places, settings.creates_per_type),
+        lifecycle=Lifecycle(pacer, rng, save_attempts=settings.save_attempts, idempotent=dialect.idempotent),
+        scheduler=Scheduler(budget, fleet, sweeps, places, creates_per_type=held),
         steps=steps,
         journal=journal,
         delivery=delivery,
         folder=Folder(disk),
         statistics=statistics,
+        sweeps=sweeps,
         claimed=claimed,
+        rng=rng,
         clock=asyncio.get_running_loop().time,
         wall_clock=wall_clock,
     )
 
 
-def make_client(
-    access: Access, settings: Settings, connector_factory: Callable[[], aiohttp.BaseConnector] | None
-) -> Client:
-    """The client of the API, not open yet; it has a connection for every request that may be open at once."""
-    return Client(
+async def open_client(
+    stack: AsyncExitStack,
+    access: Access,
+    settings: Settings,
+    connector_factory: Callable[[], aiohttp.BaseConnector] | None,
+    carrier: Carrier | None,
+) -> Sender:
+    """The carrier, or the client of the API: it has a connection for every request that may be open at once."""
+    if carrier is not None:
+        return carrier
+    client = Client(
         access.base_url,
         access.api_key,
         connector_factory=connector_factory,
@@ -129,6 +147,7 @@ def make_client(
         limit=settings.reads + settings.creates,
         trust_env=settings.trust_env,
     )
+    return await stack.enter_async_context(client)
 
 
 def open_budget(settings: Settings) -> Budget:
@@ -177,6 +196,7 @@ async def open_transfers(
     settings: Settings,
     disk: Disk | None,
     connector_factory: Callable[[], aiohttp.BaseConnector] | None,
+    carrier: Carrier | None,
     wall_clock: Callable[[], float],
 ) -> Transfers:
     """The keyless session for media and storage, and where media go."""
@@ -184,8 +204,16 @@ async def open_transfers(
     connector = connector_factory() if connector_factory else None
     session = await stack.enter_async_context(guarded_session(guard, limit=settings.transfers, connector=connector))
     limits = Limits(
-        settings.max_file_bytes, connect_seconds=settings.connect_timeout, idle_seconds=settings.read_timeout
+        settings.max_file_bytes,
+        settings.spare_bytes,
+        connect_seconds=settings.connect_timeout,
+        idle_seconds=settings.read_timeout,
     )
     downloader = None if disk is None else Downloader(session, guard, disk, limits, wall_clock=wall_clock)
     allowance = Allowance(settings.max_run_bytes or NO_LIMIT, settings.max_run_files or NO_LIMIT)
-    return Transfers(session, guard, limits, downloader, allowance, settings.max_job_bytes, settings.max_job_files)
+
+    async def put(path: str, url: str, headers: Mapping[str, str]) -> None:
+        await upload(session, guard, path, url, headers, limits, wall_clock=wall_clock)
+
+    uploader = carrier.upload if carrier else put
+    return Transfers(uploader, downloader, allowance, settings.max_job_bytes, settings.max_job_files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -16,6 +17,7 @@ from sumeasync.engine.crew import Crew
 from sumeasync.engine.intake import Entry, Intake, Specs
 from sumeasync.engine.outbox import Outbox
 from sumeasync.engine.statistics import UNSTARTED, make_report
+from sumeasync.engine.sweeping import Sweeping
 from sumeasync.engine.telling import log, tell_outcome, tell_step
 from sumeasync.errors import AuthError, StorageError, SumeError
 from sumeasync.models import Outcome
@@ -33,7 +35,8 @@ class Run:
     """An async iterator of outcomes in completion order; made by `Engine.run`.
 
     Iterating raises what ended the run early, once all outcomes are read: `AuthError` or `CreditsError` (no more
-    creates were possible; what ran was finished), `StorageError` (the disk refused; nothing more was created).
+    creates were possible; what ran was finished), `StorageError` (the disk refused; nothing more was created;
+    after a `DiskFullError` what ran was finished as far as there was room).
     """
 
     def __init__(self, kit: Kit, specs: Specs, *, total: int | None = None, manifest_sha256: str | None = None) -> None:
@@ -42,6 +45,8 @@ class Run:
         self._manifest_sha256 = manifest_sha256
         self.stopped: SumeError | None = None
         self.draining = False
+        self._told = False
+        self._mistake: Exception | None = None  # an error that is none of ours
         self.tally = Tally()
         self._began = kit.clock()
         self._kit = kit
@@ -53,6 +58,7 @@ class Run:
         self._intake = Intake(specs, self._admit, has_room=self._has_room, is_closed=self._is_closed)
         self._outbox = Outbox(kit.delivery, self._delivered)
         self._alarm = Alarm(TICK_SECONDS)
+        self._sweeping = Sweeping(kit, self._jobs, self._alarm.ring)
         self._crew = Crew(self._perform, self._take, self._ring_in_time)
         self._ended = asyncio.Event()
 
@@ -66,7 +72,8 @@ class Run:
     async def __anext__(self) -> Outcome:
         outcome = await self._outbox.next()
         if outcome is None:
-            raise self._intake.error or self.stopped or StopAsyncIteration
+            self._told = True
+            raise self._mistake or self._intake.error or self.stopped or StopAsyncIteration
         self._intake.room.ring()
         self._alarm.ring()
         return outcome
@@ -107,45 +114,44 @@ class Run:
         """Return once nothing of this run goes on."""
         await self._ended.wait()
 
+    def untold(self) -> Exception | None:
+        """What went wrong here, the disk's refusal or worse, unless iterating raised it already."""
+        stopped = self.stopped if isinstance(self.stopped, StorageError) else None
+        return None if self._told else self._mistake or stopped
+
     async def main(self) -> None:
         """Run to the end; the engine starts this as a task. It ends by itself or by `drain`, never by cancellation."""
         try:
             with anyio.CancelScope(shield=True):
                 await self._kit.folder.write_run(self._kit.settings, self._manifest_sha256, self._kit.wall_clock())
                 async with anyio.create_task_group() as delivering:
-                    delivering.start_soon(self._deliver)
+                    delivering.start_soon(self._guarded, self._outbox.main)
                     await self._work()
                     self._work_done = True
                     self._outbox.close()
                 await self._kit.journal.append()
                 await self._kit.folder.write_report(self.report())
-        except StorageError as error:
+        except Exception as error:
             self._fail(error)
         finally:
             self._ended.set()
             self._outbox.end()
 
-    async def _deliver(self) -> None:
+    async def _guarded(self, part: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._outbox.main()
-        except StorageError as error:
+            await part()
+        except Exception as error:
             self._fail(error)
+        self._alarm.ring()
 
     async def _work(self) -> None:
         async with anyio.create_task_group() as creates:
             async with anyio.create_task_group() as others:
                 self._crew.enter(creates, others)
-                others.start_soon(self._take_in)
-                await self._dispatch()
+                others.start_soon(self._guarded, self._intake.main)
+                await self._guarded(self._dispatch)
                 others.cancel_scope.cancel()
             creates.cancel_scope.deadline = anyio.current_time() + self._kit.settings.grace
-
-    async def _take_in(self) -> None:
-        try:
-            await self._intake.main()
-        except StorageError as error:
-            self._fail(error)
-        self._alarm.ring()
 
     def _is_closed(self) -> bool:
         return self.draining or self.stopped is not None
@@ -166,6 +172,7 @@ class Run:
             self._enter(job)
             if job.step is Step.RECONCILE:
                 self._kit.scheduler.hold(job.type)
+            if job.step is Step.RECONCILE or job.doubtful:
                 self._creating.add(job.spec.key)
             self._push(job, self._now() + delay)
         for job, outcome in admitted.outcomes:
@@ -214,13 +221,18 @@ class Run:
             self._alarm.ring_by(due)
 
     async def _perform(self, job: Job) -> None:
-        was, type = job.step, job.type
+        was, type, hint = job.step, job.type, job.hint
         if was is Step.CREATE:
             self._creating.add(job.spec.key)
         try:
+            if was is Step.SWEEP:
+                await self._sweeping.perform(job)
+                return
             event = await self._kit.steps.perform(job)
             now, wall = self._now(), self._kit.wall_clock()
             transition = self._kit.lifecycle.advance(job, event, now, wall)
+            if was is Step.POLL:
+                self._sweeping.learn(job, hint, event)
             if isinstance(event, Seen) and job.step is was and job.type == type and transition.outcome is None:
                 self._push(job, now + transition.delay)  # not yet: most answers, kept cheap
                 return
@@ -232,7 +244,7 @@ class Run:
             self.statistics.told(event)
             tell_step(job, was, event, transition)
             self._apply(job, was, type, transition, now)
-        except StorageError as error:
+        except Exception as error:
             self._fail(error)
         finally:
             self._kit.scheduler.release(LANES[was])
@@ -243,7 +255,8 @@ class Run:
         self.statistics.moved(job, was, type)
         if was in (Step.CREATE, Step.RECONCILE) and (job.step is not Step.RECONCILE or transition.outcome):
             self._kit.scheduler.settle(job.spec.type)
-            self._creating.discard(job.spec.key)
+            if transition.outcome or not job.doubtful:
+                self._creating.discard(job.spec.key)
         if transition.stop is not None:
             self._stop(transition.stop, was)
         for sibling, delay in transition.siblings:
@@ -257,9 +270,11 @@ class Run:
             self._push(job, now + transition.delay)
 
     def _leave(self, job: Job) -> None:
-        """The spec is not started in this run; a later one begins it anew."""
+        """The spec is not started in this run; a later one begins it anew, or asks again whether it was."""
         self._active -= 1
         self._alarm.ring()
+        if job.doubtful:
+            return
         self.statistics.not_started += 1
         self.statistics.of(job.type).queued -= 1
 
@@ -274,8 +289,11 @@ class Run:
         if isinstance(error, AuthError) and was not in UNSTARTED:
             self.drain()
 
-    def _fail(self, error: StorageError) -> None:
-        if not isinstance(self.stopped, StorageError):
+    def _fail(self, error: Exception) -> None:
+        """The disk refused, or something unforeseen happened: end in order, then tell the reader."""
+        if not isinstance(error, StorageError):
+            self._mistake = self._mistake or error
+        elif not isinstance(self.stopped, StorageError):
             log.error("storage.failed", error=error, in_flight=len(self._jobs))
             self.stopped = error
         self.drain()

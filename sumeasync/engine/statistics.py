@@ -29,7 +29,8 @@ class TypeCount(msgspec.Struct):
 class Statistics(msgspec.Struct):
     """Counters of one run. `requests` counts by step (``poll``, ``result``, ``create`` …) what was sent to anyone.
 
-    `skipped` specs were finished by an earlier run, `not_started` were left alone after creates were stopped.
+    `skipped` specs were finished by an earlier run, `not_started` were left alone after creates were stopped. `swept`
+    counts what pages of the job list told of waiting jobs.
     """
 
     specs: int = 0
@@ -38,6 +39,7 @@ class Statistics(msgspec.Struct):
     outcomes: int = 0
     faults: int = 0
     rate_limited: int = 0
+    swept: int = 0
     media_files: int = 0
     media_bytes: int = 0
     requests: Counter[str] = msgspec.field(default_factory=Counter)

@@ -8,26 +8,26 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from email.utils import parsedate_to_datetime
+from random import Random
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from sumeasync.core import reconcile
 from sumeasync.core.budget import Budget
-from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Uploaded
-from sumeasync.core.job import LANES, NAMES, Job, Product, Step
+from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Listed, Placed, Seen, Stored, Uploaded
+from sumeasync.core.job import LANES, NAMES, Hint, Job, Product, Step
+from sumeasync.core.keys import draw_key
 from sumeasync.core.records import Intent
+from sumeasync.core.rounds import Look
 from sumeasync.dialects.base import Dialect
-from sumeasync.errors import RefusedError, StorageError, SumeError, TransportError, UsageError
-from sumeasync.io.client import Client
-from sumeasync.io.guard import Guard
+from sumeasync.errors import DiskFullError, RefusedError, StorageError, SumeError, TransportError, UsageError
+from sumeasync.io.carrier import Sender
 from sumeasync.io.journal import Journal, MemoryJournal
 from sumeasync.io.media import Downloader
 from sumeasync.io.names import file_of, media_stem
-from sumeasync.io.transfer import Allowance, Limits
-from sumeasync.io.upload import upload
-from sumeasync.models import KINDS, Media, Request, Response
+from sumeasync.io.transfer import Allowance
+from sumeasync.models import KINDS, Media, Request, Response, Spec
 
 __all__ = ["Steps", "Transfers"]
 
@@ -35,11 +35,9 @@ RECONCILE_PAGE = 100
 
 
 class Transfers(msgspec.Struct, frozen=True):
-    """How files travel: the keyless session, what guards it, and where media go (`downloader` None: nowhere)."""
+    """How files travel: `upload` takes path, signed address and headers; `downloader` None: media go nowhere."""
 
-    session: aiohttp.ClientSession
-    guard: Guard
-    limits: Limits
+    upload: Callable[[str, str, Mapping[str, str]], Awaitable[None]]
     downloader: Downloader | None
     allowance: Allowance
     max_job_bytes: int
@@ -61,7 +59,7 @@ class Steps:
     def __init__(
         self,
         *,
-        client: Client,
+        client: Sender,
         dialect: Dialect,
         budget: Budget,
         journal: Journal | MemoryJournal,
@@ -70,6 +68,7 @@ class Steps:
         counter: MutableMapping[str, int],
         claimed: set[str],
         opened: Sequence[tuple[str, float]],
+        rng: Random,
         wall_clock: Callable[[], float],
     ) -> None:
         self._client = client
@@ -82,6 +81,7 @@ class Steps:
         self._claimed = claimed
         self._opened = opened
         self._creating: Counter[str] = Counter()
+        self._rng = rng
         self._wall = wall_clock
         self._words: dict[str, str] = {}
         self._clock = asyncio.get_running_loop().time
@@ -103,6 +103,17 @@ class Steps:
             raise
         except SumeError as error:
             return Faulted(error)
+
+    async def sweep(self, look: Look) -> Listed | Faulted:
+        """Ask for one page of the job list."""
+        try:
+            request = self._spell(
+                Step.SWEEP, self._dialect.list_jobs, limit=look.limit, cursor=look.cursor, status=look.status
+            )
+            page = self._dialect.read_page(await self._ask(request, Step.SWEEP))
+        except SumeError as error:
+            return Faulted(error)
+        return Listed(page.jobs, page.next_cursor)
 
     def _spell(self, step: Step, spell: Callable[..., Request], *arguments: Any, **named: Any) -> Request:
         """Make the request of a step; if it cannot be made, its token is given back."""
@@ -126,6 +137,8 @@ class Steps:
         return response
 
     async def _poll(self, job: Job) -> Event:
+        if job.hint is Hint.COMPLETED:
+            return await self._result(job)
         response = await self._ask(self._spell(Step.POLL, self._dialect.poll, _id(job)), Step.POLL)
         view = self._dialect.read_job(response, _id(job))
         if view.type and job.spec.type and view.type != job.spec.type:
@@ -138,6 +151,8 @@ class Steps:
         return Fetched(view, result, self._dialect.media(result))
 
     async def _presign(self, job: Job) -> Event:
+        # What cannot be created is refused before its file travels.
+        self._spell(Step.PRESIGN, self._dialect.create, job.spec, object_key="-")
         path = job.spec.file or ""
         name = os.path.basename(path)
         try:
@@ -153,20 +168,23 @@ class Steps:
         place = job.carry
         self._counter["upload"] += 1
         try:
-            session, guard, limits = self._transfers.session, self._transfers.guard, self._transfers.limits
-            path, url, headers = job.spec.file or "", place.upload_url, place.headers
-            await upload(session, guard, path, url, headers, limits, wall_clock=self._wall)
+            await self._transfers.upload(job.spec.file or "", place.upload_url, place.headers)
         finally:
             self._budget.record("media", None, {}, self._clock(), self._wall())
         return Uploaded(place.object_key)
 
     async def _create(self, job: Job) -> Event:
         spec = job.spec
+        if (full := await self._no_room(spec)) is not None:
+            return Faulted(full)
         object_key = job.carry if isinstance(job.carry, str) else None
         request = self._spell(Step.CREATE, self._dialect.create, spec, object_key=object_key)
-        job.intended_at = self._wall()
+        at = job.intended_at = (job.intended_at if job.doubtful else None) or self._wall()
+        if self._dialect.idempotent:
+            key = job.idempotency_key = job.idempotency_key or draw_key(job, at, self._rng)
+            request = msgspec.structs.replace(request, headers=(("Idempotency-Key", key),))
         # Durable before the first byte of the request: after a crash it is known that this may have been paid.
-        await self._journal.append(Intent(spec.key, spec.type, spec.payload_hash, job.intended_at))
+        await self._journal.append(Intent(spec.key, spec.type, spec.payload_hash, at, job.idempotency_key))
         self._creating[spec.type] += 1
         try:
             response = await self._ask(request, Step.CREATE)
@@ -174,11 +192,22 @@ class Steps:
             self._creating[spec.type] -= 1
         return Accepted(self._dialect.read_created(response))
 
+    async def _no_room(self, spec: Spec) -> DiskFullError | None:
+        """Why what the create would bring could not be kept; then its token is given back."""
+        downloader = self._transfers.downloader
+        if downloader is not None and spec.download:
+            try:
+                await downloader.check_space(0)
+            except DiskFullError as error:
+                self._budget.record("create", None, {}, self._clock(), self._wall())
+                return error
+        return None
+
     async def _reconcile(self, job: Job) -> Event:
         spec, since = job.spec, job.intended_at or 0.0
         # A filter by a word that is not the server's may show nothing: every other look does without.
         known = None if job.faults % 2 else self._words.get(spec.type, spec.type)
-        request = self._dialect.list_jobs(limit=RECONCILE_PAGE, type=known)
+        request = self._spell(Step.RECONCILE, self._dialect.list_jobs, limit=RECONCILE_PAGE, type=known)
         response = await self._ask(request, Step.RECONCILE)
         skew = _date(response) - self._wall() if "date" in response.headers else 0.0
         page = self._dialect.read_page(response)
@@ -218,6 +247,8 @@ class Steps:
                     refused = error  # the other files may still be had
                 else:
                     files.append(media)
+        except DiskFullError as error:
+            return Faulted(error, tuple(files))
         except StorageError:
             raise
         except SumeError as error:

@@ -12,6 +12,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +24,7 @@ from yarl import URL
 from sumeasync.core.strictjson import JSONError, loads
 from sumeasync.errors import BadResponseError, ConnectError, SumeError, TransportError, UsageError
 from sumeasync.io.origin import ApiKey, check_base_url, environment_proxy
+from sumeasync.io.timelimit import TimeLimit
 from sumeasync.models import JSON, Request, Response
 
 __all__ = ["Client", "Timeouts"]
@@ -34,6 +36,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_CONNECTIONS = 100
 DECODED = frozenset({"gzip", "x-gzip", "deflate"})
 USER_AGENT = f"sumeasync/{version('sumeasync')}"
+NO_LIMIT = nullcontext()
 AUTO_DETECT = zlib.MAX_WBITS | 32  # zlib or gzip, by the header of the data
 
 
@@ -49,12 +52,13 @@ class Timeouts(msgspec.Struct, frozen=True):
     total_seconds: float = 60.0
 
     def of_reads(self) -> aiohttp.ClientTimeout:
-        """For what may be sent again."""
-        return aiohttp.ClientTimeout(
-            total=min(self.total_seconds, self.connect_seconds + self.read_idle_seconds),
-            sock_connect=self.connect_seconds,
-            ceil_threshold=math.inf,  # never rounded up to a whole second
-        )
+        """For what may be sent again; all together is bounded by `reads_seconds`."""
+        return aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds, ceil_threshold=math.inf)
+
+    @property
+    def reads_seconds(self) -> float:
+        """How long a read may take all together."""
+        return min(self.total_seconds, self.connect_seconds + self.read_idle_seconds)
 
     def of_creates(self) -> aiohttp.ClientTimeout:
         """For what must not."""
@@ -62,7 +66,7 @@ class Timeouts(msgspec.Struct, frozen=True):
             total=self.total_seconds,
             connect=self.connect_seconds,
             sock_read=self.read_idle_seconds,
-            ceil_threshold=math.inf,
+            ceil_threshold=math.inf,  # never rounded up to a whole second
         )
 
 
@@ -102,11 +106,13 @@ class Client:
         self._user_agent = user_agent
         self._proxy = environment_proxy(url) if trust_env else None
         self._session: aiohttp.ClientSession | None = None
+        self._limit: TimeLimit
 
     def __repr__(self) -> str:
         return f"<Client {self.host} {'closed' if self._session is None else 'open'}>"
 
     async def __aenter__(self) -> Self:
+        self._limit = TimeLimit(self._timeouts.reads_seconds)
         self._session = aiohttp.ClientSession(
             connector=self._connector_factory(),
             headers={
@@ -129,6 +135,7 @@ class Client:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+            self._limit.close()
 
     async def send(self, request: Request) -> Response:
         """Send once; return the answer whatever its status.
@@ -148,23 +155,31 @@ class Client:
         if request.body is not None:
             options["data"] = encode(request.body)
             options["headers"] = {"Content-Type": "application/json", **dict(request.headers)}
+        limit: AbstractContextManager[None] = self._limit
         if request.lane == "create":
-            options["timeout"] = self._timeouts.of_creates()
+            limit, options["timeout"] = NO_LIMIT, self._timeouts.of_creates()
         # On a kept connection found closed, aiohttp itself sends again, once, and only the methods in its
         # IDEMPOTENT_METHODS (client.py, `retry_persistent_connection` in `_request`; 3.14): a POST goes out once.
         try:
-            async with self._session.request(request.method, url, allow_redirects=False, **options) as answer:
-                if 300 <= answer.status < 400:
-                    raise BadResponseError(redirect_text(self.host, answer.headers), status=answer.status)
+            with limit:
+                answer = await self._session.request(request.method, url, allow_redirects=False, **options)
                 try:
-                    body = await self._read(answer)
-                except (BadResponseError, aiohttp.ClientError, OSError):
-                    if answer.status < 400:
-                        raise
-                    body = None
-                return Response(answer.status, body, plain_headers(answer.headers))
+                    return Response(answer.status, await self._body(answer), plain_headers(answer.headers))
+                finally:
+                    if not answer.closed:  # read to its end, it is
+                        answer.close()
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
             raise translate(error, self.host) from None
+
+    async def _body(self, answer: aiohttp.ClientResponse) -> JSON:
+        if 300 <= answer.status < 400:
+            raise BadResponseError(redirect_text(self.host, answer.headers), status=answer.status)
+        try:
+            return await self._read(answer)
+        except (BadResponseError, aiohttp.ClientError, OSError):
+            if answer.status < 400:
+                raise
+            return None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> JSON:
         """Read and decode the body, holding no more than the limit at any moment."""
@@ -215,7 +230,10 @@ def encode(body: JSON) -> bytes:
 
 
 def plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    plain: dict[str, str] = {}
+    plain = {name.lower(): value for name, value in headers.items()}
+    if len(plain) == len(headers):
+        return plain
+    plain.clear()
     for spelling, value in headers.items():
         name = spelling.lower()
         plain[name] = f"{plain[name]}, {value}" if name in plain else value

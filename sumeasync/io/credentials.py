@@ -13,6 +13,9 @@ from sumeasync.io.origin import ApiKey, check_base_url
 __all__ = ["BASE_URL", "BASE_VARIABLE", "KEY_VARIABLE", "Access", "find_access", "read_key_file"]
 
 BASE_URL = "https://www.sume.so/api/v1"
+BASE_URLS = {"so": BASE_URL, "open": "https://api.open.sume.com/v1"}
+"""Where each dialect is spoken, unless something else is said."""
+
 KEY_VARIABLE = "SUME_API_KEY"
 BASE_VARIABLE = "SUME_API_BASE_URL"
 MAX_KEY_FILE_BYTES = 4096
@@ -26,10 +29,17 @@ class Access(msgspec.Struct, frozen=True):
 
 
 def find_access(
-    api_key: str | None = None, base_url: str | None = None, environ: Mapping[str, str] = os.environ
+    api_key: str | None = None,
+    base_url: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    dialect: str = "so",
 ) -> Access:
-    """The access to use. Raises MissingKeyError without a key, UsageError for a base URL or key that cannot be."""
-    base = base_url or environ.get(BASE_VARIABLE) or BASE_URL
+    """The access to use; the `dialect` chooses among the public addresses.
+
+    Raises MissingKeyError without a key, UsageError for a base URL or key that cannot be.
+    """
+    base = base_url or environ.get(BASE_VARIABLE) or BASE_URLS[dialect]
     key = api_key or environ.get(KEY_VARIABLE, "").strip()
     if not key:
         raise MissingKeyError

@@ -18,14 +18,27 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from sumeasync.errors import StorageError
+from sumeasync.errors import DiskFullError, StorageError
 
-__all__ = ["CHUNK_BYTES", "Disk", "File", "mapped", "preflight", "split_path", "storage_error"]
+__all__ = ["CHUNK_BYTES", "NO_HANDLES", "Disk", "File", "mapped", "preflight", "split_path", "storage_error"]
 
 CHUNK_BYTES = 1 << 20
 """No read yields more than this at once."""
 
 PROBE = ".probe"
+
+FULL = frozenset({errnos.ENOSPC, errnos.EDQUOT})
+NO_HANDLES = frozenset({errnos.EMFILE, errnos.ENFILE})
+"""Errors of a process, or a system, that has as many files open as it may have."""
+
+HINTS = {
+    "allow more open files (ulimit -n)": NO_HANDLES,
+    "fix the permissions, or choose another --out": {errnos.EACCES, errnos.EPERM, errnos.EROFS},
+    "choose another --out": {errnos.ENOTDIR, errnos.ENAMETOOLONG, errnos.ELOOP, errnos.EISDIR},
+    "the directory, or something in it, was removed; put it back": {errnos.ENOENT, errnos.ESTALE},
+    "check the disk: it may be failing": {errnos.EIO, errnos.ENXIO, errnos.ENODEV},
+    "allow larger files (ulimit -f)": {errnos.EFBIG},
+}
 
 
 class File(Protocol):
@@ -115,9 +128,14 @@ def split_path(path: str) -> tuple[tuple[str, ...], str]:
 
 
 def storage_error(operation: str, path: str, code: int) -> StorageError:
-    """The error for a system error number, e.g. ``cannot write a.part: No space left on device (ENOSPC)``."""
+    """The error for a system error number, e.g. ``cannot write a.part: No space left on device (ENOSPC)``.
+
+    Its hint says what to do about this very number.
+    """
     name = errnos.errorcode.get(code, str(code))
-    error = StorageError(f"cannot {operation} {path or 'the output directory'}: {os.strerror(code)} ({name})")
+    hint = next((f"{text}, then run the same command again" for text, codes in HINTS.items() if code in codes), "")
+    kind = DiskFullError if code in FULL else StorageError
+    error = kind(f"cannot {operation} {path or 'the output directory'}: {os.strerror(code)} ({name})", hint=hint)
     error.errno = code
     return error
 

@@ -14,8 +14,8 @@ from typing import Literal
 import aiohttp
 import anyio
 
-from sumeasync.errors import BadResponseError, RefusedError, StorageError, TransportError
-from sumeasync.io.disk import Disk
+from sumeasync.errors import BadResponseError, DiskFullError, RefusedError, StorageError, TransportError
+from sumeasync.io.disk import NO_HANDLES, Disk
 from sumeasync.io.guard import Guard, open_guarded, read_some
 from sumeasync.io.partial import Partial, judge_range, range_total, strong_etag
 from sumeasync.io.sniff import MARKUP, TEXTS, UNKNOWN, Kind, kind_named, promised_type
@@ -76,13 +76,23 @@ class Downloader:
 
         Raises:
             LinkExpiredError: ask for a fresh link.
-            TransportError, ServerError, RateLimitError: transient.
+            TransportError, ServerError, RateLimitError: transient; so is having too many files open.
             BadResponseError: something else came than media.
             RefusedError: the link leads where it must not, or a limit was met.
-            StorageError: the disk refused, or is nearly full.
+            DiskFullError: the disk is full or nearly so; what had come is removed, to make room for what matters more.
+            StorageError: the disk refused.
         """
-        if known is not None and await self.disk.size(known.path) == known.bytes:
-            return known
+        try:
+            if known is not None and await self.disk.size(known.path) == known.bytes:
+                return known
+            return await self.bring(link, stem, allowance, content_type)
+        except StorageError as error:
+            if error.errno not in NO_HANDLES:
+                raise
+            raise TransportError("too many files are open", sent=False, hint=error.hint) from error
+
+    async def bring(self, link: str, stem: str, allowance: Allowance, content_type: str | None) -> Media:
+        """Fetch and name one file; arguments and errors are those of `save`."""
         with allowance.one_file() as grow_to:
             part = Partial(self.disk, stem)
             try:
@@ -90,7 +100,7 @@ class Downloader:
                 verified, declared = await self.fetch(link, part, grow_to)
                 kind = judge_kind(part.scan.kind(), link, content_type, declared)
                 path = await part.finish(kind.extension)
-            except (BadResponseError, RefusedError):
+            except (BadResponseError, RefusedError, DiskFullError):
                 await part.discard()
                 raise
             finally:
@@ -162,9 +172,10 @@ class Downloader:
         grow_to(size)
 
     async def check_space(self, needed: int) -> None:
-        """Raise `StorageError` unless the disk holds `needed` bytes more and what is to stay free."""
-        if await self.disk.free_bytes() - needed < self.limits.spare_bytes:
-            raise StorageError("the disk is nearly full")
+        """Raise `DiskFullError` unless the disk holds `needed` bytes more and what is to stay free."""
+        free, spare = await self.disk.free_bytes(), self.limits.spare_bytes
+        if free - needed < spare:
+            raise DiskFullError(f"no room for media: {free} bytes are free, {needed} are needed, {spare} stay free")
 
 
 def announced_total(response: aiohttp.ClientResponse) -> int | None:

@@ -8,7 +8,7 @@ import re
 import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import aiofiles
 import aiofiles.os
@@ -18,6 +18,7 @@ from aiofiles.threadpool.binary import AsyncBufferedReader
 from yarl import URL
 
 from sumeasync.errors import RefusedError, SumeError, TransportError, UsageError
+from sumeasync.io.disk import NO_HANDLES
 from sumeasync.io.guard import REDIRECTS, Guard, transport_errors
 from sumeasync.io.transfer import Limits, status_error
 
@@ -59,13 +60,13 @@ async def upload(
         UsageError: the file is not there, is empty or not regular, or shrank on the way.
         RefusedError: the address or a header must not be used, or storage redirects.
         LinkExpiredError: ask for a fresh address.
-        TransportError, ServerError, RateLimitError: transient.
+        TransportError, ServerError, RateLimitError: transient; so is having too many files open.
     """
     url = guard.check_url(upload_url)
     with file_errors(path):
         size = regular_size(path, await aiofiles.os.stat(path))
         headers = checked_headers(required_headers, size)
-        async with aiofiles.open(path, "rb") as file:
+        async with opened(path) as file:
             status, answer = await put(session, url, Body(file, path, size, limits), headers, limits)
     if status in REDIRECTS:
         raise RefusedError(f"{url.host}: storage redirects an upload")
@@ -125,6 +126,18 @@ class Body:
         self.scope.deadline = anyio.current_time() + self.idle_seconds
 
 
+@asynccontextmanager
+async def opened(path: str) -> AsyncIterator[AsyncBufferedReader]:
+    """The file, open for reading; a thread may open it just as the caller is cancelled, so neither is interrupted."""
+    with anyio.CancelScope(shield=True):
+        file = await aiofiles.open(path, "rb")
+    try:
+        yield file
+    finally:
+        with anyio.CancelScope(shield=True):
+            await file.close()
+
+
 def regular_size(path: str, found: os.stat_result) -> int:
     """Return the size of a file fit to be uploaded; a pipe or a device has no end to wait for."""
     if not stat.S_ISREG(found.st_mode) or not found.st_size:
@@ -153,5 +166,7 @@ def file_errors(path: str) -> Iterator[None]:
     except SumeError:
         raise
     except (OSError, ValueError) as exc:  # a NUL in the path is a ValueError
+        if getattr(exc, "errno", None) in NO_HANDLES:
+            raise TransportError("too many files are open", sent=False, hint="allow more (ulimit -n)") from None
         symbol = errno.errorcode.get(getattr(exc, "errno", None) or 0, type(exc).__name__)
         raise UsageError(f"cannot read {os.path.basename(path)}: {symbol}") from None

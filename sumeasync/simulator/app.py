@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from email.utils import formatdate
 
 from aiohttp import web
 
 from sumeasync.simulator.calls import Call
+from sumeasync.simulator.clocks import DateHeader, LoopClock
 from sumeasync.simulator.service import Service
 from sumeasync.simulator.transport import send
 from sumeasync.simulator.world import World
@@ -75,37 +74,6 @@ async def serve(
         yield f"http://{shown}:{bound}{api_prefix}"
     finally:
         await runner.cleanup()
-
-
-class LoopClock:
-    """The running loop's time, from its first use on, at some speed, starting at the world's time."""
-
-    def __init__(self, world: World, speed: float) -> None:
-        self.world = world
-        self.speed = speed
-        self.offset: float | None = None
-
-    def __call__(self) -> float:
-        now = asyncio.get_running_loop().time() * self.speed
-        if self.offset is None:
-            self.offset = self.world.now - now
-        return now + self.offset
-
-
-class DateHeader:
-    """The world's time as a Date header, formatted once a second."""
-
-    def __init__(self, epoch: float) -> None:
-        self.epoch = epoch
-        self.second = -1
-        self.text = ""
-
-    def at(self, now: float) -> str:
-        """Return the header's value."""
-        second = int(self.epoch + now)
-        if second != self.second:
-            self.second, self.text = second, formatdate(second, usegmt=True)
-        return self.text
 
 
 async def _read_call(request: web.Request, origin: str | None) -> Call:

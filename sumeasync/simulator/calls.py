@@ -15,7 +15,7 @@ from sumeasync.simulator.samples import Sample
 
 __all__ = ["Call", "Operation", "Reply", "envelope"]
 
-Operation = Literal["create", "poll", "result", "list", "presign", "upload", "finalize", "download", "read"]
+Operation = Literal["create", "poll", "result", "list", "presign", "upload", "finalize", "download", "cancel", "read"]
 """What a request is for; ``read`` is everything that only looks around (/me, /credits, /assets …)."""
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from sumeasync.models import JSON
 from sumeasync.simulator.jobs import ACTIVE, Job
 from sumeasync.simulator.samples import PNG_SIDE
 from sumeasync.simulator.settings import WorldSettings
 
-__all__ = ["create_answer", "job_view", "result_of"]
+__all__ = ["ERRORS", "create_answer", "job_view", "result_of"]
 
 ERRORS = {
     "failed": ("generation_failed", "The generation failed. The credits were given back."),
@@ -96,5 +97,6 @@ def _timestamps(job: Job, settings: WorldSettings, now: float) -> dict[str, str]
     return created
 
 
+@lru_cache(maxsize=4096)  # a list shows the same times again and again
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

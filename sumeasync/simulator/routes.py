@@ -20,7 +20,7 @@ from sumeasync.simulator.reads import READS
 from sumeasync.simulator.storage import download, media_path, receive_upload
 from sumeasync.simulator.world import World
 
-__all__ = ["Route", "find_api_route", "find_storage_route"]
+__all__ = ["Route", "find_api_route", "find_storage_route", "links_of", "shown_ended", "visible_job"]
 
 Action: TypeAlias = Callable[[World, Call, float, str], Reply]
 
@@ -37,23 +37,23 @@ class Route(msgspec.Struct, frozen=True):
 
 def poll(world: World, call: Call, now: float, job_id: str) -> Reply:
     """GET /jobs/{id}: the job."""
-    job = _visible(world, job_id, now)
-    return Reply(document=job_view(job, world.settings, now), shown=_ended([job], now))
+    job = visible_job(world, job_id, now)
+    return Reply(document=job_view(job, world.settings, now), shown=shown_ended([job], now))
 
 
 def result(world: World, call: Call, now: float, job_id: str) -> Reply:
     """GET /jobs/{id}/result: the job with its result. Raises `ApiError` (409) when it has none yet."""
-    job = _visible(world, job_id, now)
+    job = visible_job(world, job_id, now)
     view = job_view(job, world.settings, now)
     ready = job.fate == "completed" and now >= job.ended_at + world.settings.result_lag_seconds
     if ready:
-        view["result"] = result_of(job, _links(world, job, call.origin, now))
+        view["result"] = result_of(job, links_of(world, job, call.origin, now))
         if world.settings.decoy_urls:
             here = f"{call.origin}{call.prefix}/jobs/{job.id}"
             view |= {"status_url": here, "result_url": f"{here}/result"}
     elif world.settings.unready_result == "conflict":
         raise ApiError("the job has no result", status=409, code="job_not_completed")
-    return Reply(document=view, shown=_ended([job], now))
+    return Reply(document=view, shown=shown_ended([job], now))
 
 
 def list_jobs(world: World, call: Call, now: float, _: str) -> Reply:
@@ -70,7 +70,7 @@ def list_jobs(world: World, call: Call, now: float, _: str) -> Reply:
     )
     following = None if "cursor" in settings.list_ignores else following
     views = [job_view(job, settings, seen_at) for job in jobs]
-    return Reply(document=list_envelope(views, following), shown=_ended(jobs, seen_at))
+    return Reply(document=list_envelope(views, following), shown=shown_ended(jobs, seen_at))
 
 
 def create(world: World, call: Call, now: float, kind: str) -> Reply:
@@ -132,18 +132,21 @@ def find_storage_route(method: str, path: str) -> tuple[Route, str] | None:
     return None
 
 
-def _visible(world: World, job_id: str, now: float) -> Job:
+def visible_job(world: World, job_id: str, now: float) -> Job:
+    """Return a job once it can be seen; before, and when there is none, raises `NotFoundError` (404)."""
     job = world.find(job_id)
     if now < job.created_at + world.settings.visible_after_seconds:
         raise NotFoundError("no such job", status=404, code="not_found")
     return job
 
 
-def _ended(jobs: list[Job], now: float) -> list[Job]:
+def shown_ended(jobs: list[Job], now: float) -> list[Job]:
+    """Return those of the jobs that have ended by `now`."""
     return [job for job in jobs if now >= job.ended_at]
 
 
-def _links(world: World, job: Job, origin: str, now: float) -> dict[str, str]:
+def links_of(world: World, job: Job, origin: str, now: float) -> dict[str, str]:
+    """Return fresh signed links by their use: ``media`` and ``thumbnail``, where the type has any."""
     settings = world.settings
     media = settings.of(job.type).media
     if media is None:

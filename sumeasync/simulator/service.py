@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
@@ -13,6 +14,8 @@ from sumeasync.simulator import faults
 from sumeasync.simulator.calls import Call, Reply, envelope
 from sumeasync.simulator.jobs import ACTIVE
 from sumeasync.simulator.ledger import body_hash
+from sumeasync.simulator.open_payloads import open_refusal
+from sumeasync.simulator.open_routes import find_open_route
 from sumeasync.simulator.routes import Route, find_api_route, find_storage_route
 from sumeasync.simulator.storage import storage_error
 from sumeasync.simulator.world import World
@@ -40,12 +43,22 @@ class Exchange(msgspec.Struct, frozen=True):
     delay_seconds: float = 0.0
 
 
-class Service:
-    """Answers calls from a world. `api_prefix` stands before every API path."""
+class Surface(msgspec.Struct, frozen=True):
+    """An API the service speaks: its routes, by method and path without the prefix, and how it words an error."""
 
-    def __init__(self, world: World, *, api_prefix: str = "/api/v1") -> None:
+    find_route: Callable[[str, str], tuple[Route, str]]
+    refuse: Callable[[ApiError, str], Reply]
+
+
+class Service:
+    """Answers calls from a world. `api_prefix` stands before every path of ``so``, `open_prefix` of ``open``."""
+
+    def __init__(self, world: World, *, api_prefix: str = "/api/v1", open_prefix: str = "/v1") -> None:
         self.world = world
-        self.prefix = api_prefix.rstrip("/")
+        self._surfaces = {
+            open_prefix: Surface(find_open_route, open_refusal),
+            api_prefix.rstrip("/"): Surface(find_api_route, _refuse),
+        }
 
     def answer(self, call: Call, now: float) -> Exchange:
         """Return what is sent back for `call` at `now`; the document is encoded."""
@@ -64,14 +77,15 @@ class Service:
     def _serve_api(self, call: Call, now: float) -> Exchange:
         headers: dict[str, str] = {}
         try:
-            if not call.path.startswith(self.prefix + "/"):
+            prefix = next((prefix for prefix in self._surfaces if call.path.startswith(prefix + "/")), None)
+            if prefix is None:
                 raise NotFoundError("no such route", status=404, code="not_found")
-            call = msgspec.structs.replace(call, path=call.path[len(self.prefix) :], prefix=self.prefix)
-            route, argument = find_api_route(call.method, call.path)
+            call = msgspec.structs.replace(call, path=call.path[len(prefix) :], prefix=prefix)
+            route, argument = self._surfaces[prefix].find_route(call.method, call.path)
             self._authenticate(call)
             self._take(route, now, headers)
         except ApiError as error:
-            return Exchange(self._refusal(error, headers))
+            return Exchange(self._refusal(error, headers, call.prefix))
         return self._serve(route, argument, call, now, headers)
 
     def _serve(self, route: Route, argument: str, call: Call, now: float, headers: dict[str, str]) -> Exchange:
@@ -111,7 +125,7 @@ class Service:
         except ApiError as error:
             if route.bucket is None:
                 return storage_error(error, self.world.request_id())
-            return self._refusal(error, {})
+            return self._refusal(error, {}, call.prefix)
 
     def _occasion(self, route: Route, argument: str, now: float) -> faults.Occasion:
         if route.operation not in ("poll", "result", "download"):
@@ -139,9 +153,11 @@ class Service:
         if not verdict.allowed:
             raise RateLimitError("too many requests", status=429, code="rate_limit_exceeded")
 
-    def _refusal(self, error: ApiError, headers: dict[str, str]) -> Reply:
-        document = envelope(error.code, str(error), self.world.request_id())
-        return Reply(status=error.status, headers=headers, document=document)
+    def _refusal(self, error: ApiError, headers: dict[str, str], prefix: str) -> Reply:
+        surface = self._surfaces.get(prefix)
+        reply = (surface.refuse if surface else _refuse)(error, self.world.request_id())
+        reply.headers = headers | reply.headers
+        return reply
 
     def _spoil(self, reply: Reply, fault: faults.Action | None) -> Reply:
         match fault:
@@ -172,6 +188,10 @@ class Service:
         code = fault.code or CODES.get(fault.status, "internal_error")
         document = envelope(code, fault.message, self.world.request_id())
         return Reply(status=fault.status, headers=headers, document=document)
+
+
+def _refuse(error: ApiError, request_id: str) -> Reply:
+    return Reply(status=error.status, document=envelope(error.code, str(error), request_id))
 
 
 def _tells(fault: faults.Action | None) -> bool:

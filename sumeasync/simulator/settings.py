@@ -12,13 +12,13 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["CreateShape", "Duration", "Limits", "StatusWords", "TypeSettings", "WorldSettings"]
+__all__ = ["CreateShape", "Duration", "Limits", "Observed", "StatusWords", "TypeSettings", "WorldSettings"]
 
 CreateShape = Literal["documented", "job.id", "job_id", "jobs", "job_ids", "data.job.id", "data.job_id", "id"]
 """How a create spells the ids of its jobs; ``documented`` is what the vendor shows for each route."""
 
 
-class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Duration(msgspec.Struct, frozen=True, tag="lognormal", tag_field="kind", forbid_unknown_fields=True):
     """A shifted lognormal: nothing is faster than `shift_seconds`, half are slower than `median_seconds`."""
 
     median_seconds: float
@@ -32,13 +32,29 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.shift_seconds + (self.median_seconds - self.shift_seconds) * math.exp(self.sigma * rng.gauss(0, 1))
 
 
+class Observed(msgspec.Struct, frozen=True, tag="observed", tag_field="kind", forbid_unknown_fields=True):
+    """Durations that were seen: each job ended between two ages, of which `spans` has at least one pair."""
+
+    spans: tuple[tuple[float, float], ...]
+
+    @property
+    def median_seconds(self) -> float:
+        """The median of the middles."""
+        return 0.5 * sum(sorted(self.spans, key=sum)[len(self.spans) // 2])
+
+    def draw(self, rng: Random) -> float:
+        """Return one duration in seconds: any of the spans, and evenly within it (a smoothed bootstrap)."""
+        low, high = rng.choice(self.spans)
+        return low + (high - low) * rng.random()
+
+
 class TypeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One type of job: how long it runs, what it costs, how it may end, and what it produces.
 
     Rates are probabilities; what they leave completes. `media_bytes` is a minimum, reached by padding.
     """
 
-    run: Duration
+    run: Duration | Observed
     queue: Duration = Duration(1.0, 0.5)
     credits: int = 1
     failure_rate: float = 0.0
@@ -91,6 +107,7 @@ class WorldSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         unready_result: what ``/result`` says of a job that has none: 409, or 200 with the plain job.
         timestamps: which of ``created_at``, ``started_at``, ``completed_at`` a job shows (ISO 8601).
         epoch: Unix time of the simulated second 0.
+        recommended_poll_seconds: what the surface ``open`` asks of those who poll.
     """
 
     types: dict[str, TypeSettings] = {}
@@ -115,6 +132,7 @@ class WorldSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     presign_bucket: Literal["read", "create"] = "read"
     thumbnails: bool = False
     decoy_urls: bool = True
+    recommended_poll_seconds: float | None = None
 
     def of(self, kind: str) -> TypeSettings:
         """Return the settings of a type; an unknown type behaves as a video."""

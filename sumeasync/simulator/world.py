@@ -46,6 +46,7 @@ class World:
         self.signer = Signer(f"signing-secret-{seed}")
         self.uploads = Uploads()
         self.credits = Credits(self.settings.credits)
+        self.keys: dict[str, tuple[str, Job]] = {}  # by idempotency key: the body's hash, and what it started
         self._slots = Slots(self.settings.concurrency)
         self._salt = self.rng.getrandbits(64)
         self._by_id: dict[str, Job] = {}
@@ -80,6 +81,13 @@ class World:
         step = spread_seconds / count if count else 0.0
         oldest = self.now - spread_seconds
         return [self._add(type, oldest + step * index, "preload") for index in range(count)]
+
+    def adopt(self, id: str, *, type: str, age_seconds: float = 0.0) -> Job:
+        """Add one job of this id that exists already, paid for before, created so long ago."""
+        job = self._add(type, self.now - age_seconds, "preload")
+        self._by_id[id] = self._by_id.pop(job.id)
+        job.id = id
+        return job
 
     def find(self, id: str) -> Job:
         """Return a job by id, or raise `NotFoundError` (404)."""

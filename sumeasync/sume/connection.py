@@ -17,7 +17,7 @@ from sumeasync.core.faults import Verdict, verdict
 from sumeasync.core.job import Step
 from sumeasync.core.settings import Settings
 from sumeasync.dialects.base import Presigned
-from sumeasync.dialects.so import So
+from sumeasync.dialects.known import DIALECTS
 from sumeasync.engine import Engine
 from sumeasync.errors import SumeError, TransportError, UsageError
 from sumeasync.io.client import Client, Timeouts
@@ -48,7 +48,7 @@ class Connection:
         rng: Random | None,
         wall_clock: Callable[[], float],
     ) -> None:
-        self.dialect = So()
+        self.dialect = DIALECTS[settings.dialect]()
         self.settings = settings
         self._access = access
         self._connector_factory = connector_factory

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sumeasync.core.lifecycle import NOT_FOUND_GRACE_SECONDS
+from sumeasync.core.setbacks import NOT_FOUND_GRACE_SECONDS
 from sumeasync.errors import DeadlineError, JobError, NotReadyError, UsageError
 from sumeasync.io.names import media_stem
 from sumeasync.io.transfer import Allowance

@@ -66,9 +66,10 @@ class Sume:
         rng: Random | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        settings = settings or Settings()
         self._connection = connection = Connection(
-            find_access(api_key, base_url),
-            settings or Settings(),
+            find_access(api_key, base_url, dialect=settings.dialect),
+            settings,
             connector_factory=connector_factory,
             rng=rng,
             wall_clock=wall_clock,

@@ -19,19 +19,27 @@ from sumeasync.testing.canary import Canary, disk_sightings, sightings
 from sumeasync.testing.clock import DeadlockError, VirtualLoop, run_virtual, virtual_elapsed
 from sumeasync.testing.disk import MemoryDisk
 from sumeasync.testing.invariants import check, violations
+from sumeasync.testing.killpoints import POINTS, DiskPoint, Kill, KillPoint, WirePoint
+from sumeasync.testing.killrig import KillRig
 from sumeasync.testing.network import MemoryConnector, MemoryNetwork
 from sumeasync.testing.rig import Rig
 from sumeasync.testing.transport import MemoryTransport
 
 __all__ = [
+    "POINTS",
     "Canary",
     "DeadlockError",
+    "DiskPoint",
+    "Kill",
+    "KillPoint",
+    "KillRig",
     "MemoryConnector",
     "MemoryDisk",
     "MemoryNetwork",
     "MemoryTransport",
     "Rig",
     "VirtualLoop",
+    "WirePoint",
     "check",
     "disk_sightings",
     "run_virtual",

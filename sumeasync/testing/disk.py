@@ -4,11 +4,13 @@
 disk = MemoryDisk(capacity=1 << 20)
 disk.fail("sync", errno.EIO, at=3)             # the third sync from now
 disk.on_operation = lambda operation, path: …  # called before each takes effect
+disk.on_write = lambda path, data: …           # likewise, with what a write is about to append
+disk.commit_seconds = lambda: 0.02             # how long each sync of a commit takes
 found = disk.crash(random.Random(7))           # another disk: what is found after the lights went out
 ```
 
-Data is durable up to the last sync of its file, names up to the last sync of their folder; folders at once.
-Un-synced data survives as a random prefix, un-synced changes of names likewise, in the order they were made.
+Data is durable up to the last sync of its file, names up to the last sync of their folder; folders at once. What of
+the rest survives is a `Keep`: by default a random prefix of the data, and of the changes of names in their order.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import msgspec
 from sumeasync.errors import StorageError
 from sumeasync.io.disk import CHUNK_BYTES, split_path, storage_error
 from sumeasync.testing.memoryfile import MemoryFile, Node, Operation
+from sumeasync.testing.remains import Keep, apply, remains, survivors
 
 __all__ = ["MemoryDisk"]
 
@@ -45,6 +48,8 @@ class MemoryDisk:
     def __init__(self, *, capacity: int | None = None) -> None:
         self.capacity = capacity
         self.on_operation: Callable[[Operation, str], None] | None = None
+        self.on_write: Callable[[str, bytes], None] | None = None
+        self.commit_seconds: Callable[[], float] | None = None
         self._files: dict[str, Node] = {}
         self._durable: dict[str, Node] = {}
         self._unsynced: list[dict[str, Node | None]] = []
@@ -66,21 +71,34 @@ class MemoryDisk:
         """Forget every failure that was asked for."""
         self._faults.clear()
 
-    def crash(self, rng: Random | None = None) -> MemoryDisk:
+    def crash(self, rng: Random | None = None, keep: Keep = "prefix") -> MemoryDisk:
         """The disk as found after a power failure now; this one is left as it is.
 
-        Without `rng` everything un-synced is lost; with it a random prefix of each survives.
+        Without `rng` everything un-synced is lost; with it, it says what of it survives in the manner of `keep`.
         """
         found = MemoryDisk(capacity=self.capacity)
         found._folders = set(self._folders)
+        found.commit_seconds = self.commit_seconds
         files = dict(self._durable)
-        kept = rng.randint(0, len(self._unsynced)) if rng else 0
-        for change in self._unsynced[:kept]:
+        for change in survivors(self._unsynced, rng, keep):
             apply(change, files)
         for path, node in files.items():
-            length = rng.randint(node.synced, len(node.data)) if rng else node.synced
-            found.put(path, bytes(node.data[:length]))
+            found.put(path, remains(node, rng, keep))
         return found
+
+    def land(self, path: str, data: bytes) -> None:
+        """Let `data` stand at the file's end, un-synced: what a write had done when it was cut short."""
+        self._files[path].data += data
+
+    def durable(self, path: str) -> bytes | None:
+        """What of a file no crash can take; None when that may be all of it."""
+        node = self._durable.get(path)
+        return None if node is None else bytes(node.data[: node.synced])
+
+    def unsynced(self, path: str) -> bytes:
+        """What of a file is not durable yet; raises KeyError when it is absent."""
+        node = self._files[path]
+        return bytes(node.data[node.synced :])
 
     def put(self, path: str, data: bytes) -> None:
         """Let a file with this content stand there, durably."""
@@ -98,10 +116,12 @@ class MemoryDisk:
 
     # For the file and the methods below.
 
-    def begin(self, operation: Operation, path: str) -> None:
-        """Tell the hook, then fail if that was asked for."""
+    def begin(self, operation: Operation, path: str, data: bytes = b"") -> None:
+        """Tell the hooks, then fail if that was asked for."""
         if self.on_operation is not None:
             self.on_operation(operation, path)
+        if self.on_write is not None and operation == "write":
+            self.on_write(path, data)
         for fault in self._faults:
             if fault.operation == operation and fault.path in (None, path):
                 fault.left -= 1
@@ -112,6 +132,10 @@ class MemoryDisk:
         """Bytes that still fit."""
         return ROOMY if self.capacity is None else max(0, self.capacity - self._used())
 
+    def sync_seconds(self) -> float:
+        """How long the next sync of a commit takes."""
+        return self.commit_seconds() if self.commit_seconds else 0.0
+
     # The `Disk` protocol.
 
     async def create(self, path: str) -> MemoryFile:
@@ -121,7 +145,7 @@ class MemoryDisk:
         self._make_folders(split_path(path)[0])
         if path in self._files or self._is_folder(path):
             raise storage_error("create", path, errnos.EEXIST)
-        return MemoryFile(self.begin, self.room, path, self._enter_node(path))
+        return MemoryFile(self, path, self._enter_node(path))
 
     async def append(self, path: str) -> MemoryFile:
         """Open a file for appending; see `Disk.append`."""
@@ -133,7 +157,7 @@ class MemoryDisk:
             raise storage_error("open", path, errnos.EISDIR)
         node = self._files.get(path) or self._enter_node(path)
         self._sync_folder(folders)
-        return MemoryFile(self.begin, self.room, path, node)
+        return MemoryFile(self, path, node)
 
     async def read(self, path: str, *, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the file's bytes from `offset`; see `Disk.read`."""
@@ -246,12 +270,3 @@ def folder_of(path: str) -> tuple[str, ...]:
         return ()
     folders, name = split_path(path)
     return (*folders, name)
-
-
-def apply(change: dict[str, Node | None], files: dict[str, Node]) -> None:
-    """Carry out a change of names."""
-    for path, node in change.items():
-        if node is None:
-            files.pop(path, None)
-        else:
-            files[path] = node

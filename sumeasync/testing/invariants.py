@@ -16,10 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sumeasync.core.history import History, SpecFacts
-from sumeasync.core.lifecycle import may_begin_again
 from sumeasync.core.reconcile import expected_jobs
 from sumeasync.core.report import EXIT_CODES, Report
+from sumeasync.core.setbacks import may_begin_again
 from sumeasync.core.specs import make_spec
+from sumeasync.dialects.open import ROUTERS
 from sumeasync.dialects.so import CREATES
 from sumeasync.errors import ManifestError
 from sumeasync.io.replay import replay
@@ -45,9 +46,10 @@ async def check(
     *,
     secrets: Sequence[str] = (),
     charges: int = 1,
+    dialect: str = "so",
 ) -> None:
     """Raise AssertionError naming every violation; the arguments are those of `violations`."""
-    found = await violations(world, disk, specs, report, secrets=secrets, charges=charges)
+    found = await violations(world, disk, specs, report, secrets=secrets, charges=charges, dialect=dialect)
     if found:
         raise AssertionError("\n".join(found))
 
@@ -60,6 +62,7 @@ async def violations(
     *,
     secrets: Sequence[str] = (),
     charges: int = 1,
+    dialect: str = "so",
 ) -> list[str]:
     """Everything that does not hold, in words.
 
@@ -68,11 +71,12 @@ async def violations(
         report: of the last run; None after a crash.
         secrets: texts that must not stand on the disk, in any of their `spellings`.
         charges: how often a spec may be charged: 1, unless unknown creates were sent again on purpose.
+        dialect: in which the creates were spelled.
     """
     known = {spec.key: spec for spec in readable(specs)}
     history = (await replay(disk)).history
     lines, found = read_results(disk, crashed=report is None)
-    found += charged_twice(world, known.values(), charges)
+    found += charged_twice(world, known.values(), charges, CREATES if dialect == "so" else ROUTERS)
     found += lost(world, history, known) if charges == 1 else ()  # what was sent again is given up
     found += wrong_media(world, disk, lines)
     found += leaks(disk, secrets)
@@ -107,15 +111,15 @@ def read_results(disk: MemoryDisk, *, crashed: bool) -> tuple[list[dict[str, Any
     return lines, found + [f"{RESULTS} has {count} lines for {name}" for name, count in times.items() if count > 1]
 
 
-def charged_twice(world: World, specs: Iterable[Spec], charges: int) -> Iterator[str]:
-    """Accepted creates beyond one a spec, by body where the body is the spec's alone, and by path."""
+def charged_twice(world: World, specs: Iterable[Spec], charges: int, creates: Mapping[str, str]) -> Iterator[str]:
+    """Accepted creates beyond one a spec, by body where the body is the spec's alone, and by path (of each type)."""
     bodies: Counter[str] = Counter()
     paths: Counter[str] = Counter()
     for spec in specs:
         if spec.job_id is None:
-            paths[CREATES[spec.type]] += charges
+            paths[creates.get(spec.type, "")] += charges
             if spec.type != ASSET_INGEST:  # its body names the upload, which may have been made anew
-                bodies[body_hash(CREATES[spec.type], spec.input)] += charges
+                bodies[body_hash(creates[spec.type], spec.input)] += charges
     ledger = world.ledger
     for path, count in ledger.creates.items():
         if count > paths[path]:

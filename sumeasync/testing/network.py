@@ -53,8 +53,10 @@ class MemoryConnector(BaseConnector):
             )
             raise ClientConnectorError(req.connection_key, refused) from refused
         protocol = self._factory()
-        connect(self._loop, protocol, server(), latency, req.url)
+        end = connect(self._loop, protocol, server(), latency, req.url)
         self.network.connections_opened += 1
+        if self.network.on_connect is not None:
+            self.network.on_connect(end)
         return protocol
 
 
@@ -99,12 +101,16 @@ class MemoryNetwork:
     Args:
         seed: chooses the latencies; each connection draws from a generator of its own.
         latency: bounds, in seconds, of the uniform delay of each connect and each write.
+
+    `on_connect` is given the client's end of each new connection; while `unplugged`, every connection is refused.
     """
 
     def __init__(self, *, seed: int = 0, latency: tuple[float, float] = (0.0, 0.0)) -> None:
         self.seed = seed
         self.latency = latency
         self.connections_opened = 0
+        self.on_connect: Callable[[MemoryTransport], None] | None = None
+        self.unplugged = False
         self.servers: dict[Origin, MemoryServer] = {}
         self.dialled = 0
 
@@ -149,7 +155,7 @@ class MemoryNetwork:
 
     def server_at(self, url: URL) -> web.Server | None:
         """What answers at the origin of `url`, if anything."""
-        server = self.servers.get(origin_of(url))
+        server = None if self.unplugged else self.servers.get(origin_of(url))
         return server.server if server else None
 
     def latency_of_next_connection(self) -> Callable[[], float]:

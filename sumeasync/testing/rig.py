@@ -14,8 +14,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from random import Random
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import msgspec
 from aiohttp import web
 
 from sumeasync.core.report import Report
@@ -38,6 +39,7 @@ API_KEY = "sume_live_0123456789abcdef0123456789abcdef"
 """The key every engine of a rig uses; it must never be found on the disk."""
 
 ORIGIN = "https://api.test"
+PREFIXES = {"so": "/api/v1", "open": "/v1"}
 
 
 class Rig:
@@ -47,6 +49,7 @@ class Rig:
         settings: of the simulated service; rules: its scripted faults.
         seed: of the service, the network's latency and the engines' jitter.
         latency: bounds in seconds of the delay of each connect and each write.
+        dialect: that the engines speak.
 
     `disk` may be replaced between runs; `secrets` are texts beside the API key that must not be found on it.
     `report`, `error` and `engine_run` are those of the last `run`.
@@ -59,7 +62,9 @@ class Rig:
         rules: Iterable[Rule] = (),
         seed: int = 0,
         latency: tuple[float, float] = (0.0, 0.0),
+        dialect: Literal["so", "open"] = "so",
     ) -> None:
+        self.dialect = dialect
         self.world = World(settings, seed=seed, rules=rules)
         self.network = MemoryNetwork(seed=seed, latency=latency)
         self.disk = MemoryDisk()
@@ -96,9 +101,10 @@ class Rig:
     def engine(self, settings: Settings | None = None, **options: Any) -> Engine:
         """An engine on the rig's disk; `options` are those of `Engine` and win over the rig's."""
         self._runs += 1
+        settings = msgspec.structs.replace(settings or Settings(), dialect=self.dialect)
         own: dict[str, Any] = {
             "api_key": API_KEY,
-            "base_url": f"{ORIGIN}/api/v1",
+            "base_url": ORIGIN + PREFIXES[self.dialect],
             "connector_factory": self.network.connector,
             "disk": self.disk,
             "rng": Random(f"{self._seed}/{self._runs}"),
@@ -114,11 +120,15 @@ class Rig:
             self.engine_run = engine.run(specs)
             try:
                 async for outcome in self.engine_run:
+                    self.told(outcome)
                     outcomes.append(outcome)
             except SumeError as error:
                 self.error = error
             self.report = self.engine_run.report()
         return outcomes
+
+    def told(self, outcome: Outcome) -> None:
+        """An outcome was handed out; a subclass may look at it."""
 
     def requests(self) -> int:
         """Requests of every kind that reached the service so far."""
@@ -126,8 +136,9 @@ class Rig:
 
     async def check(self, specs: Iterable[Spec | Mapping[str, JSON]], *, charges: int = 1) -> None:
         """Raise AssertionError unless every invariant holds; `specs` are all that this disk was given."""
+        secrets = (API_KEY, *self.secrets)
         await invariants.check(
-            self.world, self.disk, specs, self.report, secrets=(API_KEY, *self.secrets), charges=charges
+            self.world, self.disk, specs, self.report, secrets=secrets, charges=charges, dialect=self.dialect
         )
 
     async def check_repeat(self, specs: Iterable[Spec | Mapping[str, JSON]], settings: Settings | None = None) -> None:

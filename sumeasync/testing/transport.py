@@ -35,11 +35,15 @@ class Pipe:
         self.queue: deque[tuple[float, bytes | ConnectionError | None]] = deque()
         self.timer: asyncio.Handle | None = None
         self.shut = False  # the receiver is gone
+        self.on_send: Callable[[bytes], bytes] | None = None  # sees, and may shorten, what is put under way
+        self.on_deliver: Callable[[bytes], bytes] | None = None  # likewise what arrives
         self.sender: MemoryTransport
         self.receiver: MemoryTransport
 
     def send(self, data: bytes) -> None:
         """Put `data` under way and pause the sender when too much is."""
+        if self.on_send is not None:
+            data = self.on_send(data)
         if self.shut:
             # Counted all the same: a writer that is never paused would never let the loop tell it of the end.
             self.size += len(data)
@@ -79,7 +83,10 @@ class Pipe:
         self.size -= len(item)
         if self.size <= LOW_WATER:
             self.sender.resume_protocol()
-        self.receiver.protocol.data_received(item)
+        if self.on_deliver is not None:
+            item = self.on_deliver(item)
+        if item:
+            self.receiver.protocol.data_received(item)
 
     def hold(self) -> None:
         """Deliver nothing until scheduled again."""
@@ -192,8 +199,8 @@ def connect(
     server: asyncio.Protocol,
     latency: Callable[[], float],
     url: URL,
-) -> None:
-    """Join two protocols by a pair of transports and tell both."""
+) -> MemoryTransport:
+    """Join two protocols by a pair of transports, tell both, and return the client's end."""
     upward, downward = Pipe(loop, latency), Pipe(loop, latency)
     here, there = ("127.0.0.1", 0), ("127.0.0.1", url.port)
     secure = True if url.scheme in {"https", "wss"} else None
@@ -201,6 +208,7 @@ def connect(
     client_end = MemoryTransport(client, downward, upward, {"sockname": here, "peername": there, "sslcontext": secure})
     server.connection_made(server_end)
     client.connection_made(client_end)
+    return client_end
 
 
 def reset_by_peer() -> ConnectionResetError:

@@ -8,7 +8,7 @@ import pytest
 from sumeasync.cli import app as entry
 from sumeasync.errors import StorageError
 
-COMMANDS = [["run"], ["watch"], ["status"], ["simulate"], ["demo"], ["jobs"]]
+COMMANDS = [["plan"], ["run"], ["watch"], ["status"], ["simulate"], ["demo"], ["jobs"]]
 JOBS_COMMANDS = [["jobs", "list"], ["jobs", "get"], ["jobs", "result"]]
 IMPORTED = """
 import sys

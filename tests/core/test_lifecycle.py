@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from sumeasync.core.durations import Durations
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
 from sumeasync.core.job import Job, Product, Step
-from sumeasync.core.lifecycle import LINK_REFRESHES, RECONCILE_TRIES, RESULT_TRIES, Lifecycle, may_begin_again
+from sumeasync.core.lifecycle import Lifecycle
+from sumeasync.core.pacing import Pacer
 from sumeasync.core.polling import Policy
 from sumeasync.core.records import Created, Ended, Record, Rejected, Saved, Unknown
+from sumeasync.core.setbacks import LINK_REFRESHES, RECONCILE_TRIES, RESULT_TRIES, may_begin_again
 from sumeasync.errors import (
     AuthError,
     BadRequestError,
@@ -48,7 +50,7 @@ VIEW = JobView("job_1", "completed", "completed")
 
 def lifecycle(*, idempotent: bool = False, policy: Policy = POLICY, save_attempts: int = 3) -> Lifecycle:
     """The table under test, without jitter of the interval."""
-    return Lifecycle({"*": policy}, Random(7), save_attempts=save_attempts, idempotent=idempotent)
+    return Lifecycle(Pacer({"*": policy}, Random(7)), Random(7), save_attempts=save_attempts, idempotent=idempotent)
 
 
 def job_at(step: Step, spec: Spec = IMAGE, **changes: Any) -> Job:
@@ -95,15 +97,15 @@ def test_first_step(spec: Spec, step: Step, id: str | None) -> None:
 
 def test_resumed_jobs_are_asked_soon() -> None:
     """A job of an earlier run is asked about within one interval: it may be done already."""
-    job, delay = lifecycle().resume(IMAGE, "job_9", NOW, WALL - 500)
-    assert (job.step, job.id, job.created_at, job.born) == (Step.POLL, "job_9", WALL - 500, NOW)
+    job, delay = lifecycle().resume(IMAGE, "job_9", NOW, WALL, WALL - 500)
+    assert (job.step, job.id, job.created_at, job.born, job.aged) == (Step.POLL, "job_9", WALL - 500, NOW, 500)
     assert 0 <= delay < 5
 
 
 def test_first_poll_is_not_after_the_deadline() -> None:
     """A deadline shorter than the first delay is met by one poll."""
     spec = msgspec.structs.replace(IMAGE, deadline_seconds=2.0)
-    assert lifecycle().resume(spec, "job_1", NOW, None)[1] <= 2
+    assert lifecycle().resume(spec, "job_1", NOW, WALL, None)[1] <= 2
     assert advance(job_at(Step.CREATE, spec), Accepted(("job_1",))).delay == 2
 
 
@@ -138,7 +140,14 @@ def test_not_terminal_is_polled_again(status: str | None) -> None:
     """Queued, running and any unknown word wait for the next poll; the first sight of running starts its clock."""
     job = job_at(Step.POLL)
     then = advance(job, seen(status), after=20)
-    assert (then.delay, then.outcome, job.step, job.polls, job.alive_at) == (5, None, Step.POLL, 1, WALL + 20)
+    assert (then.delay, then.outcome, job.step, job.polls, job.seen, job.asked) == (
+        5,
+        None,
+        Step.POLL,
+        1,
+        NOW + 20,
+        NOW + 20,
+    )
     advance(job, seen(status), after=40)
     assert (job.running_since, job.started_at) == ((NOW + 20, WALL + 20) if status == "running" else (None, None))
 
@@ -151,7 +160,8 @@ def test_the_servers_floor_is_obeyed() -> None:
 def test_the_servers_type_is_learned() -> None:
     """The type the server names chooses the policy, and stands beside the spec's in the outcome."""
     job = job_at(Step.POLL)
-    both = Lifecycle({"*": POLICY, "other": Policy(interval=9, jitter=0)}, Random(1), save_attempts=3, idempotent=False)
+    pacer = Pacer({"*": POLICY, "other": Policy(interval=9, jitter=0)}, Random(1))
+    both = Lifecycle(pacer, Random(1), save_attempts=3, idempotent=False)
     assert both.advance(job, seen("running", type="other"), NOW, WALL).delay == 9
     outcome = outcome_of(advance(job, seen("failed")))
     assert (outcome.type, outcome.server_type) == ("image_generation", "other")
@@ -230,8 +240,8 @@ def test_links_count_more_than_the_word_beside_them() -> None:
 def test_ends_are_learned_from() -> None:
     """Every end of a job is told to what learns durations, once."""
     durations = Durations()
-    life = Lifecycle({"*": POLICY}, Random(1), save_attempts=3, idempotent=False, durations=durations)
-    job = job_at(Step.POLL, created_at=WALL - 60, alive_at=WALL - 5)
+    life = Lifecycle(Pacer({"*": POLICY}, Random(1), durations), Random(1), save_attempts=3, idempotent=False)
+    job = job_at(Step.POLL, created_at=WALL - 60, seen=NOW - 5)
     life.advance(job, seen("completed"), NOW, WALL)
     assert durations.model("image_generation").jobs == 1
 

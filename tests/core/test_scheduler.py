@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sumeasync.core.budget import Budget, Rate
+from sumeasync.core.fleet import Fleet
 from sumeasync.core.job import LANES, Job, Step
+from sumeasync.core.pacing import Pacer
 from sumeasync.core.scheduler import Scheduler
+from sumeasync.core.sweep import Sweeps
 from sumeasync.models import Lane, Spec
 
 PLACES: dict[Lane, int] = {"read": 2, "create": 2, "media": 1}
@@ -24,7 +28,8 @@ def job(step: Step, key: str = "k", type: str = "image_generation") -> Job:
 
 def scheduler(places: dict[Lane, int] = ROOMY, budget: Budget | None = None, per_type: int = 1) -> Scheduler:
     """A scheduler with nothing in it."""
-    return Scheduler(budget or Budget(), places, per_type)
+    fleet = Fleet(Pacer({}, Random(1)), Random(1))
+    return Scheduler(budget or Budget(), fleet, Sweeps(fleet, enabled=False), places, creates_per_type=per_type)
 
 
 def taken(one: Scheduler, now: float = 0.0) -> list[str]:
@@ -48,7 +53,7 @@ def test_urgent_steps_go_first() -> None:
     """Within a lane: results, searches, places to upload to, then polls; downloads before uploads."""
     one = scheduler()
     for step in reversed(Step):
-        if step is not Step.UPLOAD:
+        if step not in (Step.UPLOAD, Step.SWEEP):
             one.push(job(step, step.name), 0.0)
     assert taken(one) == ["RESULT", "RECONCILE", "PRESIGN", "POLL", "CREATE", "SAVE"]
     one.push(job(Step.UPLOAD, "UPLOAD"), 0.0)
@@ -65,10 +70,10 @@ def test_no_place_to_upload_to_is_asked_for_in_advance() -> None:
 
 
 def test_same_steps_go_in_the_order_they_were_due() -> None:
-    """Among polls the one due longest goes first."""
+    """Among steps of one kind the one due longest goes first."""
     one = scheduler()
     for due in (3.0, 1.0, 2.0):
-        one.push(job(Step.POLL, str(due)), due)
+        one.push(job(Step.RESULT, str(due)), due)
     assert taken(one, 9.0) == ["1.0", "2.0", "3.0"]
 
 
@@ -79,7 +84,7 @@ def test_places_bound_what_is_open() -> None:
         one.push(job(Step.POLL, f"poll{number}"), 0.0)
     one.push(job(Step.SAVE, "save"), 0.0)
     assert taken(one) == ["poll0", "poll1", "save"]
-    assert (one.wait(), one.ready, len(one)) == (None, 2, 2)
+    assert (one.wait(), len(one)) == (None, 2)
     one.release("read")
     assert taken(one) == ["poll2"]
 
@@ -130,8 +135,8 @@ def test_the_budget_says_when() -> None:
         one.push(job(step, step.name, type=f"{id(step)}{step}{len(one)}"), 0.0)
     assert taken(one) == ["POLL", "CREATE"]
     soon = one.wait()
-    assert soon == pytest.approx(1 / 0.97)
-    one.push(job(Step.POLL), 0.5)
+    assert soon == pytest.approx(1 / 0.98)
+    one.push(job(Step.SAVE), 0.5)
     assert one.take(0.1) is None
     assert one.wait() == 0.5
     assert one.take(soon) is not None
@@ -159,8 +164,8 @@ def test_what_is_unwanted_is_taken_out() -> None:
 def test_repr_counts() -> None:
     """The scheduler shows what waits and what is due."""
     one = scheduler({"read": 0, "create": 0, "media": 0})
-    one.push(job(Step.POLL), 0.0)
-    one.push(job(Step.POLL), 5.0)
+    one.push(job(Step.RESULT), 0.0)
+    one.push(job(Step.RESULT), 5.0)
     one.take(0.0)
     assert repr(one) == "<Scheduler 1 waiting, 1 due>"
 

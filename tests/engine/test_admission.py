@@ -9,6 +9,7 @@ import pytest
 from sumeasync.core.history import History
 from sumeasync.core.job import Step
 from sumeasync.core.lifecycle import Lifecycle
+from sumeasync.core.pacing import Pacer
 from sumeasync.core.records import Created, Delivered, Ended, Intent, Record, Rejected, Unknown
 from sumeasync.core.settings import Settings
 from sumeasync.core.specs import make_spec
@@ -26,7 +27,7 @@ def admission(*records: Record, settings: Settings = Settings()) -> Admission:  
     history = History()
     for record in records:
         history.apply(record)
-    return Admission(history, Lifecycle(settings.policies(), Random(1), save_attempts=3, idempotent=False), settings)
+    return Admission(history, Lifecycle(Pacer(settings.policies(), Random(1)), Random(1), save_attempts=3, idempotent=False), settings)
 
 
 def admit(*records: Record, entry: JSON = IMAGE, settings: Settings = Settings()) -> Admitted:  # noqa: B008  # frozen

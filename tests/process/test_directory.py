@@ -7,9 +7,10 @@ import subprocess
 import time
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 
-from .support import Bench, check, check_media, check_nothing_left, images, serving
+from .support import BRISK_TYPES, Bench, check, check_media, check_nothing_left, images, serving, world
 
 pytestmark = pytest.mark.slow
 
@@ -40,12 +41,12 @@ def server():
 
 def test_a_second_run_is_refused_and_takes_over_from_a_dead_one(tmp_path, server):
     """A run on a held directory ends with 7 and names the holder's pid; once the holder is killed it takes over."""
-    bench = Bench(tmp_path, server, images(6))
-    with bench.started("--create-rate", "10/s") as first:
+    bench = Bench(tmp_path, server, images(20))
+    with bench.started("--create-rate", "2/s") as first:
         bench.await_creates(3)
         began = time.monotonic()
         second = bench.run()
-        assert time.monotonic() - began < 3  # most of it is the start of the interpreter
+        assert time.monotonic() - began < 5  # most of it is the start of the interpreter
         assert second.returncode == STORAGE
         assert str(first.pid) in second.stderr
         first.kill()
@@ -99,6 +100,48 @@ def fill(folder, leave=0):
         left = os.statvfs(folder)
         file.write(bytes(max(0, left.f_bavail * left.f_frsize - leave)))
     return ballast
+
+
+def test_a_disk_without_room_for_media_is_found_first(tmp_path, server):
+    """When media would leave less than the spare room nothing is created, and the error says what to do."""
+    bench = Bench(tmp_path, server, images(3))
+    with mounted(bench.out, "size=4m"):
+        assert "free space" in unusable(bench)
+        usual = bench.config.read_text()
+        bench.config.write_text("spare_bytes = 1_000_000\n" + usual)
+        assert bench.run().returncode == 0
+        check(bench)
+        bench.config.write_text(usual)
+        check_nothing_left(bench)  # which needs no room
+
+
+UNANNOUNCED = {"on": ["media"], "do": {"kind": "truncate", "fraction": 1.0, "framing": "none"}}
+
+
+@pytest.mark.parametrize(("rules", "said"), [([], "no room for media"), ([UNANNOUNCED], "ENOSPC")])
+def test_media_that_do_not_fit_cost_nothing_else(tmp_path, rules, said):
+    """1 MiB for files of 400 kB: what fits is saved, nothing more is created, and a resume with room finishes."""
+    specs = [spec | {"type": "ads_video"} for spec in images(20)]
+    large = msgspec.structs.replace(BRISK_TYPES["ads_video"], media_bytes=400_000)
+    types = BRISK_TYPES | {"ads_video": large}
+    settings = msgspec.structs.replace(world(), types=types)
+    with serving(settings, rules) as server, mounted(tmp_path / "out", "size=1m") as out:
+        bench = Bench(tmp_path, server, specs)
+        bench.config.write_text("spare_bytes = 1\n" + bench.config.read_text())
+        done = bench.run("--create-rate", "4/s")
+        assert done.returncode == STORAGE, done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        whole = list((out / "media").rglob("*.mp4"))
+        assert len(whole) == 2
+        assert not list((out / "media").rglob("*.part*"))
+        check_media(bench, bench.lines())
+        assert len(bench.lines()) == len(whole)
+        assert server.creates() < len(specs)
+        subprocess.run(["mount", "-o", "remount,size=64m", out], check=True)
+        assert bench.run().returncode == 0
+        check(bench)
+        check_nothing_left(bench)
 
 
 def test_a_disk_that_fills_up_with_media_ends_the_run(tmp_path, server):

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from .support import Bench, check, check_media, check_nothing_left, images, serving
+from .support import Bench, check, check_media, check_nothing_left, images, mixed, serving
 
 pytestmark = pytest.mark.slow
 
@@ -19,18 +19,30 @@ def limited(kind, value):
     return lambda: resource.setrlimit(kind, (value, value))
 
 
-def test_few_descriptors_cost_nothing(tmp_path):
-    """With fewer descriptors than connections wanted a run finishes, or stops and is resumed; nothing is lost."""
+@pytest.mark.parametrize("files", [32, 64])
+def test_few_descriptors_only_cost_time(tmp_path, files):
+    """With far fewer descriptors than connections wanted a run still finishes: it opens fewer at once."""
     with serving() as server:
-        bench = Bench(tmp_path, server, images(60))
+        bench = Bench(tmp_path, server, mixed(60, tmp_path))
         bench.config.write_text(WIDE + bench.config.read_text())
-        done = bench.run(preexec_fn=limited(resource.RLIMIT_NOFILE, 32))
-        assert "Traceback" not in done.stderr
-        assert done.returncode in (0, 1, STORAGE), done.stderr
-        assert not bench.status()["unknown"], done.stderr
-        assert bench.run().returncode == 0
+        done = bench.run(preexec_fn=limited(resource.RLIMIT_NOFILE, files))
+        assert done.returncode == 0, done.stderr
         check(bench)
         check_nothing_left(bench)
+
+
+@pytest.mark.parametrize("files", [12, 16, 24])
+def test_too_few_descriptors_are_found_first(tmp_path, files):
+    """With too few descriptors for one transfer nothing is sent, and the error says how to allow more."""
+    with serving() as server:
+        bench = Bench(tmp_path, server, images(3))
+        done = bench.run(preexec_fn=limited(resource.RLIMIT_NOFILE, files))
+        assert done.returncode == STORAGE, done.stderr
+        assert "ulimit -n" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert server.requests() == 0
+        assert bench.run().returncode == 0
+        check(bench)
 
 
 @pytest.mark.parametrize("size", [2_000, 100_000])

@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from sumeasync.simulator import Duration, WorldSettings
+from sumeasync.simulator import Duration, Observed, WorldSettings
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,18 @@ def test_shift_is_a_floor() -> None:
 def test_no_spread_is_exact() -> None:
     """A sigma of 0 gives the median itself."""
     assert Duration(7.5, 0).draw(Random()) == 7.5
+
+
+def test_what_was_seen_is_drawn_again() -> None:
+    """Each span is drawn as often as any other, and evenly within its ends; a point is a point."""
+    seen, rng = Observed(((1.0, 3.0), (10.0, 10.0))), Random(1)
+    draws = [seen.draw(rng) for _ in range(2000)]
+    assert sum(draw == 10.0 for draw in draws) == pytest.approx(1000, rel=0.1)
+    spread = [draw for draw in draws if draw < 10.0]
+    assert (min(spread), max(spread)) == (pytest.approx(1.0, abs=0.02), pytest.approx(3.0, abs=0.02))
+    assert median(spread) == pytest.approx(2.0, abs=0.1)
+
+
+def test_the_median_of_what_was_seen() -> None:
+    """The median is that of the middles of the spans."""
+    assert Observed(((0.0, 100.0), (1.0, 3.0), (200.0, 400.0))).median_seconds == 50.0

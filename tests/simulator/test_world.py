@@ -162,3 +162,13 @@ def test_request_ids_differ() -> None:
     """Every request id is new."""
     world = World()
     assert world.request_id() != world.request_id()
+
+
+def test_a_job_that_exists_already_is_known_by_its_id() -> None:
+    """A job added with its id can be found by that alone, and has run since it was created."""
+    world = World(WorldSettings(), seed=1)
+    job = world.adopt("job_mine", type="image_generation", age_seconds=100.0)
+    assert world.find("job_mine") is job
+    assert (job.created_at, job.origin, len(world.jobs)) == (-100.0, "preload", 1)
+    assert world.page(0.0, limit=9)[0] == [job]
+    assert job.state(0.0) == "completed"

@@ -1,0 +1,256 @@
+"""Sweeps: one request for a page of the job list in place of a question for every job.
+
+A page tells of a job that it is active (its next poll can wait), or raises the suspicion that it has ended: it is
+shown as ended, or is no longer among the active ones. It stays a suspicion until the job itself was asked.
+
+A round (`core/rounds.py`) reads what it takes to hear of every waiting job, in one of three ways:
+
+* ``all``: the newest jobs whatever their state, until all are shown. One page, mostly, for up to a page of jobs.
+* ``active``: every job in an active state, one walk a state. Its length follows what runs, not what ever ran.
+* ``finished``: the completed ones until a page brings nothing new; now and then the failed, canceled, expired. Short
+  where the list puts the latest end first, and it misses jobs where it does not; so it is used only while the full
+  rounds that follow it find next to nothing it missed.
+
+A round goes when the summed worth of the jobs it would tell of reaches the price of its pages, each worth as much as
+the best poll that could go in its place, and 1 at least. Nothing is taken for granted: length of pages, coverage and
+cost of each way are measured; a filter without effect, a cursor that comes back, jobs of others only make it dearer.
+Trust is measured too (`core/trust.py`), and when it is gone, or the list is refused, sweeps end and every job is
+asked about by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from sumeasync.core.fleet import Fleet
+from sumeasync.core.job import Job, Step
+from sumeasync.core.rounds import PAGE, Findings, Round, Way
+from sumeasync.core.trust import Claim, Trust
+from sumeasync.models import JobView, Spec
+
+__all__ = ["Sweeps"]
+
+LEAST_JOBS = 4
+"""Fewer waiting jobs are not worth a list."""
+
+LEAST_SECONDS, LATER_SECONDS = 1.0, 5.0
+"""Between two rounds, however much they would tell; and between two looks at too few jobs."""
+
+EARLY_SECONDS = 1e-6
+"""Less than this too early is rounding."""
+
+SAMPLE = 32
+"""Jobs looked at to estimate what all of them are worth."""
+
+GAIN = 0.3
+AUDIT_PAGES = 8
+TRUSTED_RECALL, RECALL_JOBS, RECALL_FADE = 0.9, 10.0, 0.9
+FULL_EVERY, PROBE_EVERY, OTHERS_EVERY = 8, 16, 4
+DEAR_PAGES = 3
+"""A full round of so many pages makes it worth finding out how the finished ones are ordered."""
+
+POOR_ROUNDS = 3
+"""So many full rounds in a row that told of less than two jobs a page: the list is not about ours."""
+
+COMPLETED, OTHER_ENDS = "completed", ("failed", "canceled", "expired")
+
+
+class Measure(msgspec.Struct):
+    """What is known of a way: pages for each page's worth of waiting jobs, and the share of the jobs told of."""
+
+    pages: float = 1.0
+    coverage: float = 1.0
+    rounds: int = 0
+
+    def note(self, pages: float, coverage: float) -> None:
+        """Move towards what one more round took and told."""
+        gain = GAIN if self.rounds else 1.0
+        self.pages += gain * (pages - self.pages)
+        self.coverage += gain * (coverage - self.coverage)
+        self.rounds += 1
+
+
+class Sweeps:
+    """Decides when and what to list, and reads what comes back. Pure: `now` is the engine's clock in seconds.
+
+    `job` stands for the next page among the steps to perform and carries its `Look`; `worth` is what a page of the
+    present round is worth.
+    """
+
+    def __init__(self, fleet: Fleet, *, enabled: bool = True) -> None:
+        self.trust = Trust()
+        self.job = Job(Spec("sweep"), Step.SWEEP)
+        self.worth = 0.0
+        self._fleet = fleet
+        self._enabled = enabled
+        self._asking = False
+        self._due = self._last = 0.0
+        self._round: Round | None = None
+        self._page = PAGE
+        self._words: dict[str, str | None] = {}
+        self._ways: dict[Way, Measure] = {"all": Measure(), "active": Measure(), "finished": Measure()}
+        self._rounds = self._pages = self._poor = 0
+        self._hits = self._misses = 0.0
+        self._probed: int | None = None  # what a finished round found, until a full one tells what it missed
+
+    def __repr__(self) -> str:
+        return f"<Sweeps {'on' if self.enabled else 'off'}, {self._rounds} rounds, {self._pages} pages>"
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the list is asked at all."""
+        return self._enabled and self.trust.reason is None
+
+    def next_due(self) -> float | None:
+        """When `first` may answer otherwise by itself; None: not at all."""
+        return None if self._asking or not self.enabled else self._due
+
+    def first(self, now: float, price: float) -> Job | None:
+        """The next page, if it is worth `price` (see `Pacer.worth`) now; asked for once `take` is called."""
+        if self._asking or not self.enabled or now < self._due - EARLY_SECONDS:
+            return None
+        if self._round is None:
+            return self.job if self._begin(now, price) else None
+        return self.job if self.worth >= price or price <= 1.0 else None  # where nothing is due, what was begun goes on
+
+    def take(self) -> Job:
+        """The page that `first` answered is asked for now."""
+        self._asking = True
+        self.job.carry = self._present().look()
+        return self.job
+
+    def spelled(self, word: str, status: str | None) -> None:
+        """A server's word for a state, or for one that is not known (None), which is taken for an active one."""
+        self._words[word] = status
+
+    def read(self, views: Sequence[JobView], next_cursor: str | None, now: float, jobs: Mapping[str, Job]) -> Findings:
+        """Take in the page that was asked for; what it finds `completed` or `ended` is to be asked about at once."""
+        self._asking = False
+        self._pages += 1
+        round = self._present()
+        found = round.read(views, next_cursor, jobs)
+        for view in views:
+            self._words[view.word] = view.status
+        completed, ended = [*found.completed], [*found.ended]
+        self._claim("shown", (*completed, *ended))
+        if self._pages % AUDIT_PAGES == 0 and found.active:
+            audited = min((job for job, _ in found.active), key=lambda job: job.asked)
+            self._claim("active", (audited,))
+            ended.append(audited)
+        if round.over:
+            completed += self._end(round, now)
+        return Findings(found.active, completed, ended)
+
+    def failed(self, now: float, *, refused: bool, seconds: float) -> None:
+        """The page could not be had: again in some `seconds`, or, where the request was `refused`, in another way."""
+        self._asking = False
+        self._due = now + max(seconds, LEAST_SECONDS)
+        if refused:
+            way, self._round = self._present().way, None
+            self._ways[way] = Measure(coverage=0.0, rounds=1)
+            self._probed = None
+            if way == "all":
+                self.trust.distrust("the server refuses it")
+
+    def _present(self) -> Round:
+        assert self._round is not None  # noqa: S101 - `first` began one
+        return self._round
+
+    def _claim(self, claim: Claim, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self.trust.claim(job.id or "", claim)
+
+    def _begin(self, now: float, price: float) -> bool:
+        waiting = len(self._fleet)
+        if waiting < LEAST_JOBS:
+            self._due = now + LATER_SECONDS
+            return False
+        way = self._choose(waiting)
+        if self._probed is None and not self._is_worth_it(way, waiting, now, price):
+            return False
+        self._round = Round(way, now, waiting, self._walks(way), self._page)
+        return True
+
+    def _is_worth_it(self, way: Way, waiting: int, now: float, price: float) -> bool:
+        sample = self._fleet.sample(SAMPLE)
+        total = sum(self._fleet.pacer.worth(job, now) for job in sample) * waiting / max(1, len(sample))
+        self.worth = total / self._price(way if self._trusts_finished() else self._full(waiting), waiting)
+        if self.worth >= price:
+            return True
+        # Worth grows as the square of time, at first: by then it may be enough.
+        factor = min(2.0, math.sqrt(price / self.worth)) if self.worth > 0.0 else 2.0
+        self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, LEAST_SECONDS), LATER_SECONDS)
+        return False
+
+    def _price(self, way: Way, waiting: int) -> float:
+        """Requests for a round, as many times more as it leaves jobs untold."""
+        measure = self._ways[way]
+        pages = measure.pages if way == "finished" else measure.pages * math.ceil(waiting / self._page)
+        if not measure.rounds:
+            pages += len(self._walks(way)) - 1
+        return pages / max(measure.coverage, 1e-6)
+
+    def _full(self, waiting: int) -> Way:
+        return "all" if self._price("all", waiting) <= self._price("active", waiting) else "active"
+
+    def _choose(self, waiting: int) -> Way:
+        full = self._full(waiting)
+        if self._probed is not None or self._price(full, waiting) < DEAR_PAGES or not self._ways["finished"].coverage:
+            return full
+        known = self._hits + self._misses >= RECALL_JOBS
+        return "finished" if not known or self._trusts_finished() or self._rounds % PROBE_EVERY == 0 else full
+
+    def _trusts_finished(self) -> bool:
+        found = self._hits + self._misses
+        return found >= RECALL_JOBS and self._hits >= TRUSTED_RECALL * found
+
+    def _walks(self, way: Way) -> list[str | None]:
+        if way == "all":
+            return [None]
+        words = self._words.items()
+        if way == "active":
+            active = {word: status for word, status in words if status in ("queued", "running", None) and word}
+            return sorted(active or ("queued", "running"), key=lambda word: active.get(word) != "queued")
+        walks: list[str | None] = [next((word for word, status in words if status == COMPLETED), COMPLETED)]
+        if self._rounds % OTHERS_EVERY == 0:
+            other = OTHER_ENDS[self._rounds // OTHERS_EVERY % len(OTHER_ENDS)]
+            walks.append(next((word for word, status in words if status == other), other))
+        return walks
+
+    def _end(self, round: Round, now: float) -> list[Job]:
+        """Draw the conclusions of a round; the jobs that are missing from it are suspected to have completed."""
+        self._rounds += 1
+        self._round, self._last, self._due = None, round.began, max(now, round.began + LEAST_SECONDS)
+        if round.longest:
+            self._page = min(PAGE, round.longest)
+        if round.way == "finished":
+            self._end_finished(round, now)
+            return []
+        missing: list[Job] = []
+        told = len(round.told)
+        if round.way == "active" and round.complete and self.trust.believes("missing"):
+            missing = round.missing(self._fleet, self.trust.margin_seconds)
+            self._claim("missing", missing)
+            told = round.waiting
+        self._ways[round.way].note(round.pages / math.ceil(round.waiting / self._page), min(1.0, told / round.waiting))
+        if self._probed is not None:
+            self._hits = self._hits * RECALL_FADE + self._probed
+            self._misses = self._misses * RECALL_FADE + round.found + len(missing)
+            self._probed = None
+        self._poor = self._poor + 1 if told < 2 * round.pages else 0
+        if self._poor >= POOR_ROUNDS:
+            self.trust.distrust("its pages tell of too few of the jobs")
+        return missing
+
+    def _end_finished(self, round: Round, now: float) -> None:
+        self._ways["finished"].note(round.pages, 1.0)
+        if not self._trusts_finished() or self._rounds % FULL_EVERY == 0:
+            self._probed, self._due = round.found, now
+            return
+        before = round.began - self.trust.margin_seconds
+        for job in self._fleet:
+            if job.born < before:
+                job.seen = max(job.seen, round.began)

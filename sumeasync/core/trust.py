@@ -1,0 +1,73 @@
+"""How far a job list is to be believed: its claims, held against what the jobs themselves answered.
+
+Three kinds of claim are put to the test: a job *shown* as ended, a job *missing* among the active ones, and, as an
+audit of what looks settled, a job shown as *active*. The older a test, the less it counts.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["Claim", "Trust"]
+
+Claim = Literal["shown", "missing", "active"]
+
+FADE = 0.95
+FEW = 6.0
+MOST_WRONG: dict[Claim, float] = {"shown": 0.5, "missing": 0.5, "active": 0.15}
+"""The share of wrong claims beyond which a kind is not believed. A list that lags by a tenth of a job's life is late
+with about a tenth of the jobs it shows as active: what it saves is still worth that."""
+
+REASONS: dict[Claim, str] = {
+    "shown": "it shows jobs as ended that still run",
+    "active": "it shows jobs as active that have ended",
+}
+FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS = 2.0, 60.0
+
+
+class Trust:
+    """Claims made and settled. `reason` is set once the list is not to be believed any more, and stays.
+
+    `margin_seconds` is how old a job must be before its absence means anything: lists show new jobs late.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.margin_seconds = FIRST_MARGIN_SECONDS
+        self._open: dict[str, Claim] = {}
+        self._tests: dict[Claim, float] = dict.fromkeys(MOST_WRONG, 0.0)
+        self._wrong: dict[Claim, float] = dict.fromkeys(MOST_WRONG, 0.0)
+        self.right = 0
+        self.claims = 0
+
+    def __repr__(self) -> str:
+        return f"<Trust {self.right} of {self.claims} claims were right>"
+
+    def believes(self, claim: Claim) -> bool:
+        """Whether claims of this kind have been right often enough."""
+        tests = self._tests[claim]
+        return tests < FEW or self._wrong[claim] <= MOST_WRONG[claim] * tests
+
+    def claim(self, job_id: str, claim: Claim) -> None:
+        """The list claims this of a job, which will now be asked about itself."""
+        self._open[job_id] = claim
+
+    def settle(self, job_id: str, *, ended: bool) -> None:
+        """The job itself answered that it has ended, or that it has not."""
+        claim = self._open.pop(job_id, None)
+        if claim is None:
+            return
+        wrong = ended if claim == "active" else not ended
+        self._tests[claim] = self._tests[claim] * FADE + 1.0
+        self._wrong[claim] = self._wrong[claim] * FADE + wrong
+        if claim != "active":
+            self.claims += 1
+            self.right += not wrong
+        if claim == "missing" and wrong:
+            self.margin_seconds = min(2.0 * self.margin_seconds, LAST_MARGIN_SECONDS)
+        if claim in REASONS and not self.believes(claim):
+            self.reason = self.reason or REASONS[claim]
+
+    def distrust(self, reason: str) -> None:
+        """Give the list up for another reason."""
+        self.reason = self.reason or reason

@@ -1,0 +1,81 @@
+"""Sweeps under way: asks for a page of the job list and hands what it tells to the jobs it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from sumeasync.core.events import Event, Faulted, Listed, Seen
+from sumeasync.core.faults import Verdict, verdict
+from sumeasync.core.job import Hint, Job, Step
+from sumeasync.core.polling import retry_delay
+from sumeasync.engine.telling import log
+from sumeasync.errors import ApiError, AuthError, SumeError
+
+if TYPE_CHECKING:
+    from sumeasync.engine.kit import Kit
+
+__all__ = ["Sweeping"]
+
+
+PATIENCE = 5
+"""Faults in a row after which another way is tried."""
+
+
+class Sweeping:
+    """Performs pages; `jobs` are the run's by id. `ring` is called when there are jobs to ask about at once."""
+
+    def __init__(self, kit: Kit, jobs: Mapping[str, Job], ring: Callable[[], None]) -> None:
+        self._kit = kit
+        self._jobs = jobs
+        self._ring = ring
+        self._told = False
+
+    async def perform(self, page: Job) -> None:
+        """Ask for the next page and act on it."""
+        kit, sent, wall = self._kit, self._kit.clock(), self._kit.wall_clock()
+        event = await kit.steps.sweep(page.carry)
+        now = kit.clock()
+        if isinstance(event, Listed):
+            page.faults = 0
+            found = kit.sweeps.read(event.jobs, event.next_cursor, now, self._jobs)
+            for job, view in found.active:
+                kit.lifecycle.glimpse(job, view, sent, wall)
+                self._name(job, view.type)
+            for job in found.completed:
+                kit.scheduler.hasten(job, Hint.COMPLETED)
+            for job in found.ended:
+                kit.scheduler.hasten(job, Hint.ENDED)
+            kit.statistics.swept += len(found.active) + len(found.completed) + len(found.ended)
+        else:
+            self._fault(page, event.error, now)
+        self._tell()
+        self._ring()
+
+    def learn(self, job: Job, hint: Hint, event: Event) -> None:
+        """Hold the answer of a job against what the list told of it; learn the server's words."""
+        if isinstance(event, Seen):
+            self._kit.sweeps.spelled(event.view.word, event.view.status)
+        if hint is not Hint.NONE and not isinstance(event, Faulted):
+            self._kit.sweeps.trust.settle(job.id or "", ended=job.step is not Step.POLL or job.status is not None)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say once why the list is asked no more."""
+        reason = self._kit.sweeps.trust.reason
+        if reason is not None and not self._told:
+            self._told = True
+            log.warning("sweep.off", reason=f"the job list is not used: {reason}; every job is asked about by itself")
+
+    def _name(self, job: Job, type: str) -> None:
+        if not job.type and type:
+            job.type = type
+            self._kit.statistics.moved(job, Step.POLL, "")
+
+    def _fault(self, page: Job, error: SumeError, now: float) -> None:
+        page.faults += 1
+        asked = error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
+        refused = verdict(error, Step.SWEEP) is Verdict.REFUSED and not isinstance(error, AuthError)
+        delay = max(asked, retry_delay(page.faults, self._kit.rng))
+        self._kit.sweeps.failed(now, refused=refused or page.faults >= PATIENCE, seconds=delay)
+        log.info("sweep.retry", attempt=page.faults, retry_seconds=round(delay, 3), error=error)

@@ -1,0 +1,239 @@
+"""The engine on the surface ``open``: a create goes out again under its key, and is charged once whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections import Counter
+from random import Random
+
+import msgspec
+import pytest
+
+from sumeasync.core.keys import KEY_SECONDS
+from sumeasync.core.settings import Settings
+from sumeasync.io.replay import replay
+from sumeasync.models import JSON
+from sumeasync.simulator import Duration, Limits, TypeSettings, WorldSettings, load_rules
+from sumeasync.testing import MemoryDisk, Rig
+
+from .test_crash import LOST, CrashRig, lost_create
+
+SEEDS = int(os.environ.get("SUMEASYNC_SEEDS", "1"))
+SHORT = TypeSettings(Duration(4, 0.3), queue=Duration(1, 0.3), media="png")
+WORLD = WorldSettings(types=dict.fromkeys(("image_generation", "video_generation"), SHORT))
+POLICY = {"first_delay": 1.0, "interval": 1.0, "cap": 1.0}
+QUICK = Settings(poll=dict.fromkeys(("*", "image_generation", "video_generation"), POLICY))
+BRIEF = msgspec.structs.replace(QUICK, poll={"*": POLICY, "image_generation": POLICY | {"deadline": 60.0}})
+RECREATE = msgspec.structs.replace(QUICK, recreate_unknown=True)
+NEVER = lost_create({"kind": "reset", "act": True})
+LATENCY = (0.001, 0.2)
+STRIDE = 8
+MOST_OPERATIONS = 300
+
+
+def image(number: int, **fields: JSON) -> JSON:
+    """A spec for one image."""
+    return {
+        "key": f"img-{number}",
+        "type": "image_generation",
+        "input": {"model": "gpt-image-2", "prompt": f"p{number}"},
+        **fields,
+    }
+
+
+def batch(count: int = 6) -> list[JSON]:
+    """Images and videos in turn."""
+    video: JSON = {"type": "video_generation"}
+    return [
+        image(n) if n % 2 else video | {"key": f"vid-{n}", "input": {"model": "seedance", "prompt": f"p{n}"}}
+        for n in range(count)
+    ]
+
+
+async def keys_of(disk: MemoryDisk) -> list[str | None]:
+    """The idempotency keys of the specs whose create is open."""
+    return [facts.idempotency_key for facts in (await replay(disk)).history.all()]
+
+
+async def test_whole_batch() -> None:
+    """Images and videos are created, awaited, fetched and saved, and a second run costs nothing."""
+    async with Rig(WORLD, dialect="open", latency=LATENCY) as rig:
+        outcomes = await rig.run(batch(40), QUICK)
+        assert all(outcome.ok and outcome.files for outcome in outcomes)
+        assert len(outcomes) == 40
+        assert not [path for path in rig.world.ledger.requests if "catalog" in path]
+        await rig.check(batch(40))
+        await rig.check_repeat(batch(40), QUICK)
+
+
+async def test_creates_go_side_by_side() -> None:
+    """With keys to tell them apart, creates of one type need not wait for each other's answers."""
+    async with Rig(WORLD, dialect="open", latency=(1.0, 1.0)) as rig:
+        await rig.run([image(n) for n in range(8)], QUICK)
+        times = rig.world.ledger.times["create"]
+        assert max(times) - min(times) < 1
+
+
+@pytest.mark.parametrize("action", LOST, ids=[str(number) for number in range(len(LOST))])
+async def test_lost_answers_cost_nothing(action: JSON) -> None:
+    """A create whose answer is lost is sent again under its key: one charge, the same job, nothing unknown."""
+    async with Rig(WORLD, dialect="open", rules=load_rules([lost_create(action, every=2)])) as rig:
+        outcomes = await rig.run(batch(), QUICK)
+        assert [outcome.status for outcome in outcomes] == ["completed"] * 6
+        assert len(rig.world.jobs) == 6
+        assert sum(rig.world.ledger.received.values()) > 6
+        await rig.check(batch())
+        await rig.check_repeat(batch(), QUICK)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("first", range(1, STRIDE + 1))
+async def test_crash_at_every_operation(first: int, seed: int) -> None:
+    """After a crash at any operation of the disk the next run ends the batch: each spec charged once, none unknown."""
+    for nth in range(first, MOST_OPERATIONS, STRIDE):
+        async with CrashRig(WORLD, dialect="open", seed=seed, latency=LATENCY) as rig:
+            if not await rig.crash_at(batch(4), nth, Random(f"{seed}/{nth}")):
+                return
+            await rig.check(batch(4))
+            await rig.run(batch(4), QUICK)
+            assert rig.report is not None
+            assert (rig.report.unresolved, len(rig.world.ledger.charges)) == ((), 4), f"crash before operation {nth}"
+            await rig.check(batch(4))
+            await rig.check_repeat(batch(4), QUICK)
+    pytest.fail("the batch needs more operations than are tried")
+
+
+async def test_a_later_run_uses_the_same_key() -> None:
+    """A create that no run got an answer to is sent by the next run under the key in the journal."""
+    async with Rig(WORLD, dialect="open", rules=load_rules([NEVER])) as rig:
+        (outcome,) = await rig.run([image(1)], BRIEF)
+        assert rig.report is not None
+        assert (outcome.status, rig.report.exit_code) == ("unknown", 6)
+        (key,) = await keys_of(rig.disk)
+        await rig.check([image(1)])
+        assert list(rig.world.keys) == [key]
+        rig.world.faults.rules = ()
+        (outcome,) = await rig.run([image(1)], QUICK)
+        assert (outcome.ok, len(rig.world.jobs)) == (True, 1)
+        await rig.check_repeat([image(1)], QUICK)
+
+
+@pytest.mark.parametrize("settings", [QUICK, RECREATE], ids=["wait", "recreate"])
+async def test_an_old_key_proves_nothing(settings: Settings) -> None:
+    """After a day the create is not sent again by itself, nor matched to a listed job: the user decides."""
+    async with Rig(WORLD, dialect="open", rules=load_rules([NEVER])) as rig:
+        await rig.run([image(1)], BRIEF)
+        await asyncio.sleep(KEY_SECONDS)
+        before, rig.world.faults.rules = rig.requests(), ()
+        (outcome,) = await rig.run([image(1)], settings)
+        assert rig.report is not None
+        if settings is QUICK:
+            assert (outcome.status, rig.report.exit_code, rig.requests()) == ("unknown", 6, before)
+        else:
+            assert (outcome.ok, len(rig.world.jobs)) == (True, 2)
+
+
+@pytest.mark.parametrize(("status", "code"), [(402, "insufficient_credits"), (401, "unauthorized")])
+async def test_a_refusal_after_a_lost_answer(status: int, code: str) -> None:
+    """What stops creates tells nothing of the one whose answer was lost: it stays open, and the next run settles it."""
+    rules = [
+        lost_create({"kind": "reset", "act": True}, nth=1),
+        lost_create({"kind": "status", "status": status, "code": code}, until_seconds=50),
+    ]
+    async with Rig(WORLD, dialect="open", rules=load_rules(rules)) as rig:
+        assert await rig.run([image(1)], QUICK) == []
+        assert rig.report is not None
+        assert [(one.key, one.status) for one in rig.report.unresolved] == [("img-1", "unknown")]
+        assert rig.report.not_started == 0
+        await rig.check([image(1)])
+        rig.world.faults.rules = ()
+        (outcome,) = await rig.run([image(1)], QUICK)
+        assert (outcome.ok, len(rig.world.ledger.charges)) == (True, 1)
+
+
+async def test_no_credits_at_all() -> None:
+    """A create that was refused for certain is not started, and a later run gives it a key of its own."""
+    rules = load_rules([lost_create({"kind": "status", "status": 402, "code": "insufficient_credits"}, times=1)])
+    async with Rig(WORLD, dialect="open", rules=rules) as rig:
+        await rig.run([image(1)], QUICK)
+        assert rig.report is not None
+        assert (rig.report.not_started, rig.report.unresolved) == (1, ())
+        (refused,) = await keys_of(rig.disk)
+        await rig.run([image(1)], QUICK)
+        assert list(rig.world.keys) != [refused]
+
+
+async def test_a_conflict_is_waited_out() -> None:
+    """A 409 to a create means that an earlier try under its key is under way: it is sent again, not given up."""
+    rules = load_rules([lost_create({"kind": "status", "status": 409, "code": "idempotency_key_in_use"}, times=2)])
+    async with Rig(WORLD, dialect="open", rules=rules) as rig:
+        (outcome,) = await rig.run([image(1)], QUICK)
+        assert (outcome.ok, len(rig.world.jobs)) == (True, 1)
+
+
+async def test_every_try_of_a_create_has_one_key() -> None:
+    """The key is in the journal before the first try, the same for every try, and different for every spec."""
+    failing = lost_create({"kind": "status", "status": 500}, nth=1)
+    async with Rig(WORLD, dialect="open", rules=load_rules([failing])) as rig:
+        await rig.run(batch(3), QUICK)
+        journal = rig.disk.content("journal.log").decode()
+        told = Counter(re.findall(r'"key":"([^"]+)".*"idempotency_key":"([0-9a-f]{64})"', journal))
+        assert sorted(told.values()) == [1, 1, 2]
+        assert sorted(key for _, key in told) == sorted(rig.world.keys)
+
+
+async def test_content_that_is_refused() -> None:
+    """A job refused for its content fails with a code of its own, for good."""
+    spec = image(1, input={"model": "gpt-image-2", "prompt": "nsfw"})
+    async with Rig(WORLD, dialect="open") as rig:
+        (outcome,) = await rig.run([spec], QUICK)
+        assert outcome.error is not None
+        assert (outcome.status, outcome.error.code, outcome.final) == ("failed", "content_policy_rejected", True)
+        await rig.check_repeat([spec], QUICK)
+
+
+async def test_what_cannot_be_created_here() -> None:
+    """A spec without a model, or with a file, is refused before anything is sent; the others go on."""
+    specs = [image(1, input={"prompt": "p"}), {"key": "clip", "type": "asset_ingest", "file": __file__}, image(2)]
+    async with Rig(WORLD, dialect="open") as rig:
+        outcomes = await rig.run(specs, QUICK)
+        assert {outcome.key: outcome.status for outcome in outcomes} == {
+            "img-1": "rejected",
+            "clip": "rejected",
+            "img-2": "completed",
+        }
+        assert "POST /files/generate-upload-url" not in rig.world.ledger.requests
+        await rig.check(specs)
+
+
+async def test_result_that_lags() -> None:
+    """A result that is refused as not complete for a while is asked for again."""
+    async with Rig(msgspec.structs.replace(WORLD, result_lag_seconds=5.0), dialect="open") as rig:
+        (outcome,) = await rig.run([image(1)], QUICK)
+        assert outcome.ok
+        await rig.check([image(1)])
+
+
+async def test_the_recommended_interval_is_a_floor() -> None:
+    """A job is asked about no sooner than the server would like."""
+    world = msgspec.structs.replace(WORLD, recommended_poll_seconds=4.0)
+    quick = msgspec.structs.replace(QUICK, sweep=False, learn=False)
+    polls = []
+    for settings in (WORLD, world):
+        async with Rig(settings, dialect="open") as rig:
+            await rig.run([image(1)], quick)
+            polls.append(rig.world.ledger.requests["GET /jobs/{id}/status"])
+    assert polls[0] >= 4
+    assert polls[1] <= 3
+
+
+async def test_limits_are_kept() -> None:
+    """Under limits nobody is refused twice in a row for long, and everything completes."""
+    limited = msgspec.structs.replace(WORLD, limits=Limits(reads_per_minute=30, creates_per_minute=5))
+    async with Rig(limited, dialect="open") as rig:
+        outcomes = await rig.run(batch(20), QUICK)
+        assert all(outcome.ok for outcome in outcomes)
+        assert rig.world.ledger.statuses[429] <= 5
+        await rig.check(batch(20))
