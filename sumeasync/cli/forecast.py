@@ -71,6 +71,10 @@ class Forecast(msgspec.Struct, frozen=True):
 
 def describe(forecast: Forecast) -> list[str]:
     """The forecast for readers: figures, types, and what was assumed."""
+    if not forecast.outcomes:
+        return [
+            f"{count(forecast.specs, 'spec')}, {forecast.skipped:,} of them finished earlier: nothing is left to do"
+        ]
     facts = [(name, text) for name, text in _facts(forecast) if text]
     width = max(len(name) for name, _ in facts)
     rows = [
@@ -102,7 +106,7 @@ def _facts(forecast: Forecast) -> Iterator[tuple[str, str]]:
     yield "in flight", f"{count(forecast.peak_in_flight, 'job')} at most" if forecast.peak_in_flight else ""
     if delay := forecast.detection_seconds:
         yield "noticed", f"{delay['median']:.1f} s after a job has ended (median), {delay['p95']:.1f} s (95 %)"
-    yield "media", f"about {bytes_text(sum(forecast.media_bytes.values()))}" if forecast.media_bytes else ""
+    yield "media", f"about {bytes_text(sum(forecast.media_bytes.values()))} to save" if forecast.media_bytes else ""
     yield "cost", f"{sum(forecast.credits.values()):g} credits" if forecast.credits else ""
 
 

@@ -26,6 +26,8 @@ __all__ = [
     "LogLevel",
     "Manifest",
     "MaxInFlight",
+    "NoLearn",
+    "NoSweep",
     "Poll",
     "Quiet",
     "ReadRate",
@@ -60,6 +62,8 @@ ReadRate = Annotated[
     str | None, typer.Option("--read-rate", metavar="N/m", help="Most polls and results, e.g. 120/m, 10/s.")
 ]
 CreateRate = Annotated[str | None, typer.Option("--create-rate", metavar="N/m", help="Most creates, e.g. 10/m.")]
+NoLearn = Annotated[bool, typer.Option("--no-learn", help="Poll at the configured intervals, whatever is seen.")]
+NoSweep = Annotated[bool, typer.Option("--no-sweep", help="Leave the job list alone; ask about each job by itself.")]
 KeepLinks = Annotated[bool, typer.Option("--keep-links", help="Show and keep full media links; they are secrets.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing unless something is wrong.")]
 Json = Annotated[bool, typer.Option("--json", help="Standard output for machines: one JSON document a line.")]

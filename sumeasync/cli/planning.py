@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine
 from sumeasync.models import ADOPTED, Outcome, Spec
 from sumeasync.simulator import DirectClient, Duration, Limits, Observed, TypeSettings, World, WorldSettings
+from sumeasync.simulator.clocks import LoopClock
 from sumeasync.testing import run_virtual
 
 __all__ = ["Plan", "Rehearsal", "foresee", "limits_of", "rehearse"]
@@ -67,22 +67,18 @@ def rehearse(plan: Plan, seed: int) -> Rehearsal:
     specs = [understood(spec) for spec in plan.specs] if plan.settings.dialect == "open" else plan.specs
 
     async def main() -> Rehearsal:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-
-        def clock() -> float:
-            return loop.time() - began
-
+        clock = LoopClock(world)
+        carrier = DirectClient(
+            world, prefix=PREFIXES[plan.settings.dialect], latency_seconds=LATENCY_SECONDS, clock=clock
+        )
         engine = Engine(
-            carrier=DirectClient(
-                world, prefix=PREFIXES[plan.settings.dialect], latency_seconds=LATENCY_SECONDS, clock=clock
-            ),
+            carrier=carrier,
             api_key=KEY,
             base_url=BASE_URL,
             settings=plan.settings,
             disk=plan.learned.disk(),
             rng=Random(f"plan {seed}"),
-            wall_clock=lambda: plan.begin + clock(),
+            wall_clock=carrier.wall_clock,
         )
         async with engine:
             run = engine.run(specs)

@@ -27,6 +27,8 @@ def run(
     read_rate: options.ReadRate = None,
     create_rate: options.CreateRate = None,
     no_download: Annotated[bool, typer.Option("--no-download", help="Leave media where they are.")] = False,
+    no_learn: options.NoLearn = False,
+    no_sweep: options.NoSweep = False,
     keep_links: options.KeepLinks = False,
     recreate_unknown: Annotated[
         bool, typer.Option("--recreate-unknown", help="Create again what may exist: it may be paid twice.")
@@ -59,6 +61,8 @@ def run(
         read_rate=read_rate,
         create_rate=create_rate,
         download=False if no_download else None,
+        learn=False if no_learn else None,
+        sweep=False if no_sweep else None,
         keep_links=keep_links or None,
         recreate_unknown=recreate_unknown or None,
     )

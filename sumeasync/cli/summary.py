@@ -22,6 +22,13 @@ def summary(report: Report, out: str | None) -> Iterator[str]:
         yield f"{count(report.media_files, 'file')}, {bytes_text(report.media_bytes)}"
     if report.requests:
         yield f"requests: {_requests(report)}"
+    if report.detection:
+        delay = report.detection
+        yield f"noticed {delay['median']:.1f} s after the end (median), {delay['p95']:.1f} s (95 %)"
+    if report.sweeps:
+        told = report.sweeps
+        right = f", right about {told['right']:,} of {told['suspected']:,} that had ended" if told["suspected"] else ""
+        yield f"job list: {count(told['pages'], 'page')} told {told['told']:,} times of a job{right}"
     if out is not None:
         yield f"output: {redact.escape(out)}"
 
@@ -30,8 +37,9 @@ def _requests(report: Report) -> str:
     total = sum(report.requests.values())
     kinds = ", ".join(count(number, kind) for kind, number in sorted(report.requests.items()))
     each = f", {report.requests_per_job:.1f} a job" if report.requests_per_job is not None else ""
+    used = "".join(f", {share:.0%} of the {lane}s allowed" for lane, share in report.budget.items())
     limited = f", {report.rate_limited:,} refused by the rate limit" if report.rate_limited else ""
-    return f"{total:,} ({kinds}){each}{limited}"
+    return f"{total:,} ({kinds}){each}{used}{limited}"
 
 
 def attention(report: Report, not_begun: int, command: str, out: str | None, *, all_ids: bool = False) -> Iterator[str]:

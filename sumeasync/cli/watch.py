@@ -24,6 +24,8 @@ def watch(
     poll: options.Poll = None,
     max_in_flight: options.MaxInFlight = None,
     read_rate: options.ReadRate = None,
+    no_learn: options.NoLearn = False,
+    no_sweep: options.NoSweep = False,
     keep_links: options.KeepLinks = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -45,6 +47,8 @@ def watch(
         dialect=dialect,
         max_in_flight=max_in_flight,
         read_rate=read_rate,
+        learn=False if no_learn else None,
+        sweep=False if no_sweep else None,
         keep_links=keep_links or None,
         download=None if out else False,
     )

@@ -38,6 +38,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `statuses` and `types` count the outcomes of this run, `earlier` those the directory already held. `detection`
     is the seconds from a job's end (by the server's word) to our knowing it: `median`, `p95`, and of how many jobs.
+    `budget` is the share of the requests allowed in that time that was used, by lane, where a limit is known. `sweeps`
+    counts the `pages` of the job list, the jobs they `told` of, and how many `suspected` to have ended had (`right`).
     """
 
     exit_code: int
@@ -54,6 +56,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     media_files: int = 0
     media_bytes: int = 0
     detection: Mapping[str, float] = {}
+    budget: Mapping[str, float] = {}
+    sweeps: Mapping[str, int] = {}
     unresolved: tuple[Unresolved, ...] = ()
     stopped: Failure | None = None
 

@@ -36,8 +36,8 @@ __all__ = ["Sweeps"]
 LEAST_JOBS = 4
 """Fewer waiting jobs are not worth a list."""
 
-LEAST_SECONDS, LATER_SECONDS = 1.0, 5.0
-"""Between two rounds, however much they would tell; and between two looks at too few jobs."""
+LEAST_SECONDS, LEAST_INTERVALS, LATER_SECONDS = 1.0, 0.25, 5.0
+"""Between two rounds, however much they would tell: a second, or a quarter of the shortest interval."""
 
 EARLY_SECONDS = 1e-6
 """Less than this too early is rounding."""
@@ -88,6 +88,7 @@ class Sweeps:
         self._enabled = enabled
         self._asking = False
         self._due = self._last = 0.0
+        self._least = LEAST_SECONDS
         self._round: Round | None = None
         self._page = PAGE
         self._words: dict[str, str | None] = {}
@@ -147,7 +148,7 @@ class Sweeps:
     def failed(self, now: float, *, refused: bool, seconds: float) -> None:
         """The page could not be had: again in some `seconds`, or, where the request was `refused`, in another way."""
         self._asking = False
-        self._due = now + max(seconds, LEAST_SECONDS)
+        self._due = now + max(seconds, self._least)
         if refused:
             way, self._round = self._present().way, None
             self._ways[way] = Measure(coverage=0.0, rounds=1)
@@ -166,7 +167,7 @@ class Sweeps:
     def _begin(self, now: float, price: float) -> bool:
         waiting = len(self._fleet)
         if waiting < LEAST_JOBS:
-            self._due = now + LATER_SECONDS
+            self._due = now + self._least
             return False
         way = self._choose(waiting)
         if self._probed is None and not self._is_worth_it(way, waiting, now, price):
@@ -176,13 +177,15 @@ class Sweeps:
 
     def _is_worth_it(self, way: Way, waiting: int, now: float, price: float) -> bool:
         sample = self._fleet.sample(SAMPLE)
+        intervals = [LEAST_INTERVALS * self._fleet.pacer.policy(job.type).interval for job in sample]
+        self._least = min([LEAST_SECONDS, *intervals])
         total = sum(self._fleet.pacer.worth(job, now) for job in sample) * waiting / max(1, len(sample))
         self.worth = total / self._price(way if self._trusts_finished() else self._full(waiting), waiting)
         if self.worth >= price:
             return True
         # Worth grows as the square of time, at first: by then it may be enough.
         factor = min(2.0, math.sqrt(price / self.worth)) if self.worth > 0.0 else 2.0
-        self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, LEAST_SECONDS), LATER_SECONDS)
+        self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, self._least), LATER_SECONDS)
         return False
 
     def _price(self, way: Way, waiting: int) -> float:
@@ -223,7 +226,7 @@ class Sweeps:
     def _end(self, round: Round, now: float) -> list[Job]:
         """Draw the conclusions of a round; the jobs that are missing from it are suspected to have completed."""
         self._rounds += 1
-        self._round, self._last, self._due = None, round.began, max(now, round.began + LEAST_SECONDS)
+        self._round, self._last, self._due = None, round.began, max(now, round.began + self._least)
         if round.longest:
             self._page = min(PAGE, round.longest)
         if round.way == "finished":

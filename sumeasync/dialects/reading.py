@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from sumeasync.core import redact
@@ -130,11 +131,14 @@ def read_word(value: JSON) -> str:
     return redact.text(value.strip())[:MAX_WORD] if type(value) is str else ""
 
 
+LONGEST_INSTANT = 64  # characters; times are kept in a cache
+
+
 def read_instant(value: JSON) -> float | None:
     """Epoch seconds out of ISO 8601 text (no offset: UTC) or a number of seconds or milliseconds."""
     try:
         if type(value) is str:
-            value = iso_seconds(value)
+            value = iso_seconds(value) if len(value) <= LONGEST_INSTANT else None
         if type(value) is int or type(value) is float:
             # 1e11 seconds lie in the year 5138, 1e11 milliseconds in 1973: nothing real is ambiguous.
             seconds = value / 1000 if value > 1e11 else float(value)
@@ -144,6 +148,7 @@ def read_instant(value: JSON) -> float | None:
     return None
 
 
+@lru_cache(maxsize=8192)  # the same times come with every page of a list
 def iso_seconds(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)

@@ -181,11 +181,14 @@ class So:
         entries = inner.get("jobs", inner.get("data")) if inner else data
         if type(entries) is not list:
             raise BadResponseError("the answer to a list has no list", status=response.status)
-        jobs = ((read_id(entry_id(entry)), entry) for entry in entries if type(entry) is dict)
+        jobs = []
+        for entry in entries:
+            if type(entry) is dict and (job_id := read_id(entry.get("job_id") or entry.get("id"))) is not None:
+                jobs.append(view(entry, job_id, {}))
         envelope = inner if "next_cursor" in inner else body
         more = envelope.get("has_more") is not False
         cursor = read_id(envelope.get("next_cursor"), MAX_CURSOR) if more else None
-        return Page(tuple(view(entry, job_id, {}) for job_id, entry in jobs if job_id is not None), cursor)
+        return Page(tuple(jobs), cursor)
 
     def media(self, result: JSON) -> tuple[Link, ...]:
         """The vendor's own client takes links by these keys."""

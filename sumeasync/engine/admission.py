@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sumeasync.core.endings import unknown
 from sumeasync.core.history import History, JobFacts, SpecFacts
 from sumeasync.core.job import Job, Product, Step
 from sumeasync.core.keys import may_send_again
@@ -87,16 +86,12 @@ class Admission:
         return Admitted([(job, 0.0)])
 
     def _send_again(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:
-        """A create whose answer was lost goes out again under its key, as long as the server may know the key."""
+        """A create whose answer was lost goes out again under its key, if that is not too old by then."""
         job, delay = self._lifecycle.begin(spec, now)
         job.doubtful, job.idempotency_key, job.intended_at = True, facts.idempotency_key, facts.at
-        if may_send_again(job, wall):
-            return Admitted([(job, delay)])
-        if self._settings.recreate_unknown:
+        if self._settings.recreate_unknown and not may_send_again(job, wall):
             return self._begin(spec, now, wall)
-        job.carry = facts.error
-        outcome = unknown(job).outcome
-        return Admitted(outcomes=[(job, outcome)] if outcome else [])
+        return Admitted([(job, delay)])
 
     def _resume(
         self, spec: Spec, facts: SpecFacts, known: JobFacts, now: float, wall: float, admitted: Admitted

@@ -87,6 +87,8 @@ class Run:
             earlier=self._kit.delivery.earlier,
             earlier_ok=self._kit.delivery.all_ok,
             in_flight=self.in_flight,
+            lanes=self._kit.scheduler.budget.snapshot(self._now()),
+            trust=self._kit.sweeps.trust,
             unanswered=sorted(self._creating - {key for key, _ in self.in_flight}) if self._work_done else (),
             waiting=self._waiting() if self._work_done else 0,
             stopped=self.stopped,

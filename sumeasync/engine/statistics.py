@@ -7,12 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from sumeasync.core.budget import LaneView
 from sumeasync.core.events import Event, Faulted
 from sumeasync.core.faults import failure
-from sumeasync.core.job import Job, Step
+from sumeasync.core.job import LANES, NAMES, Job, Step
 from sumeasync.core.report import Report, Tally, Unresolved
+from sumeasync.core.trust import Trust
 from sumeasync.errors import RateLimitError, SumeError
-from sumeasync.models import Outcome, OutcomeStatus
+from sumeasync.models import Lane, Outcome, OutcomeStatus
 
 __all__ = ["UNSTARTED", "Statistics", "TypeCount", "make_report"]
 
@@ -95,6 +97,8 @@ def make_report(
     earlier: Mapping[OutcomeStatus, int],
     earlier_ok: bool = True,
     in_flight: Sequence[tuple[str, str]],
+    lanes: Mapping[Lane, LaneView],
+    trust: Trust,
     unanswered: Collection[str] = (),
     waiting: int = 0,
     stopped: SumeError | None,
@@ -127,6 +131,25 @@ def make_report(
         media_files=counts.media_files,
         media_bytes=counts.media_bytes,
         detection=tally.detection(),
+        budget=_shares(counts.requests, lanes, seconds),
+        sweeps=_sweeps(counts, trust),
         unresolved=(*tally.unresolved, *left),
         stopped=failure(stopped) if stopped else None,
     )
+
+
+def _shares(requests: Mapping[str, int], lanes: Mapping[Lane, LaneView], seconds: float) -> dict[str, float]:
+    """How much of what each lane allows was used."""
+    shares = {}
+    for lane in ("read", "create"):
+        rate = lanes[lane].rate_per_second
+        if rate is not None and seconds > 0.0:
+            used = sum(requests.get(NAMES[step], 0) for step in Step if LANES[step] == lane)
+            shares[str(lane)] = round(used / max(1.0, rate * seconds), 3)
+    return shares
+
+
+def _sweeps(counts: Statistics, trust: Trust) -> dict[str, int]:
+    pages = counts.requests.get(NAMES[Step.SWEEP], 0)
+    told = {"told": counts.swept, "suspected": trust.claims, "right": trust.right}
+    return {"pages": pages} | told if pages else {}

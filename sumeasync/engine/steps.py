@@ -17,7 +17,7 @@ from sumeasync.core import reconcile
 from sumeasync.core.budget import Budget
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Listed, Placed, Seen, Stored, Uploaded
 from sumeasync.core.job import LANES, NAMES, Hint, Job, Product, Step
-from sumeasync.core.keys import draw_key
+from sumeasync.core.keys import draw_key, may_send_again
 from sumeasync.core.records import Intent
 from sumeasync.core.rounds import Look
 from sumeasync.dialects.base import Dialect
@@ -179,6 +179,9 @@ class Steps:
             return Faulted(full)
         object_key = job.carry if isinstance(job.carry, str) else None
         request = self._spell(Step.CREATE, self._dialect.create, spec, object_key=object_key)
+        if job.doubtful and not may_send_again(job, self._wall()):
+            self._budget.record("create", None, {}, self._clock(), self._wall())
+            return Faulted(TransportError("the idempotency key it was sent under is too old to send it again"))
         at = job.intended_at = (job.intended_at if job.doubtful else None) or self._wall()
         if self._dialect.idempotent:
             key = job.idempotency_key = job.idempotency_key or draw_key(job, at, self._rng)

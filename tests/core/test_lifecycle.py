@@ -306,13 +306,46 @@ def test_a_lost_answer_is_looked_for(error: SumeError) -> None:
     assert (job.step, job.faults, then.delay, then.outcome) == (Step.RECONCILE, 0, 5, None)
 
 
-def test_an_idempotent_create_may_be_sent_again() -> None:
-    """Where a key makes a create safe to repeat it is repeated, until the deadline; then it is looked for."""
-    job = job_at(Step.CREATE)
-    assert advance(job, TransportError(), idempotent=True).records == ()
-    assert job.step is Step.CREATE
-    advance(job, TransportError(), after=600, idempotent=True)
-    assert job.step is Step.RECONCILE
+def keyed(**changes: Any) -> Job:
+    """A create that was sent under an idempotency key just now."""
+    return job_at(Step.CREATE, idempotency_key="key", intended_at=WALL, **changes)
+
+
+def test_an_idempotent_create_is_sent_again() -> None:
+    """Where a key makes a create safe to repeat, it is repeated, and nothing need be recorded."""
+    job = keyed()
+    then = advance(job, TransportError(), idempotent=True)
+    assert (then.records, then.outcome, job.step, job.doubtful) == ((), None, Step.CREATE, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "after", "days"),
+    [(TransportError("cut"), 600.0, 0), (RateLimitError(status=429), 600.0, 0), (TransportError("cut"), 0.0, 2)],
+    ids=["deadline", "deadline when refused", "old key"],
+)
+def test_an_idempotent_create_is_given_up(error: SumeError, after: float, days: int) -> None:
+    """Past the deadline, or once the key is too old, what may have been paid is unknown; no list can tell."""
+    job = keyed(doubtful=True)
+    job.intended_at = WALL - days * 86_400.0
+    then = advance(job, error, after=after, idempotent=True)
+    assert [type(record) for record in then.records] == [Unknown]
+    assert then.outcome is not None
+    assert (then.outcome.status, then.outcome.final) == ("unknown", False)
+
+
+@pytest.mark.parametrize("error", [ConnectError(), RateLimitError(status=429), AuthError(status=401)])
+def test_a_passing_refusal_clears_no_doubt(error: SumeError) -> None:
+    """A refusal that never looked at the key is recorded only where no earlier try may have got through."""
+    for doubtful in (True, False):
+        then = advance(keyed(doubtful=doubtful), error, idempotent=True)
+        assert [type(record) for record in then.records] == ([] if doubtful else [Rejected])
+
+
+def test_an_answer_ends_the_doubt() -> None:
+    """Once the job is known, its create is settled."""
+    job = keyed(doubtful=True)
+    advance(job, Accepted(("job_1",)), idempotent=True)
+    assert (job.id, job.doubtful) == ("job_1", False)
 
 
 @pytest.mark.parametrize("step", [Step.PRESIGN, Step.CREATE])
