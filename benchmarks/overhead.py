@@ -1,145 +1,112 @@
-"""What the engine costs: CPU a poll against a bare aiohttp loop doing the same GETs, and memory of jobs in flight.
+"""What the engine costs: CPU a poll, a queue operation, memory of jobs in flight, and the import.
 
-    python benchmarks/overhead.py [--polls 30000] [--jobs 100000] [--rounds 5] [--json] [--smoke]
+    python benchmarks/overhead.py [--polls 30000] [--jobs 1000000] [--rounds 5] [--json] [--smoke]
 
-Caveats first. Client and server are on this machine, over loopback TCP, one process each, so a real network would hide
-most of the difference. CPU is user + system of the client process, from its first request to its last. The contenders
-take turns, and only the ratio of two neighbouring rounds is worth quoting: absolute times are this machine's. The bare
-loop is the least that asks for a job and reads the answer: 32 workers sharing one session, `await response.json()`.
+Caveats first. Client and server are on this machine, over loopback TCP, one process each, so a real network and TLS
+would hide most of the difference. CPU is user + system of the client process while it polls (the engine's jobs are all
+taken in by then). The contenders take turns, and only ratios within a round are worth quoting: absolute times are this
+machine's. The bare loop is the least that asks for a job and reads the answer: 32 workers sharing one aiohttp session,
+`await response.json()`. The raw protocol is 32 connections of a hand-written HTTP/1.1 client on `asyncio.Protocol` that
+checks nothing. All three run with the C library's allocator in the same state (`SAME_HEAP` in `_alone.py` says why):
+as it comes, the bare loop pays some 11 µs a poll more, by chance, and is shown too. The engine has slightly more due
+than it can ask; in shortage, so much that it chooses which polls tell most, which costs something too. A queue
+operation is the pop of the first of so many entries and its push at a later time. Memory is the peak of the whole
+process. The import is timed inside a new interpreter, with compiled files in place: of the package, and of
+`sumeasync.Engine`, the first name that loads everything.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import resource
-import statistics
 import subprocess
 import sys
 import time
+from functools import partial
+from random import Random
+from statistics import median
 
-BODY = b'{"object":"job","id":"%s","type":"video_generation","status":"running","created_at":"2026-01-01T00:00:00Z"}'
-WORKERS = 32
+from _alone import SAME_HEAP, Contender, Figures, alone, main, serving
+from _polls import bare, engine, memory, raw, serve
 
-
-async def serve() -> None:
-    """Answer every GET with a running job, as cheaply as aiohttp can."""
-    from aiohttp import web
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        body = BODY % request.path.rpartition("/")[2].encode()
-        return web.Response(body=body, content_type="application/json")
-
-    runner = web.ServerRunner(web.Server(answer))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
+FLEETS = {"engine": 700, "engine_in_shortage": 10_000}
+RATIOS = (("engine", "bare"), ("engine", "bare_as_it_comes"), ("engine", "raw"), ("engine_in_shortage", "bare"))
+QUEUE_SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 
-async def bare(base: str, polls: int) -> dict[str, float]:
-    """The loop to compare with."""
-    import aiohttp
+class Entry:
+    """The least a queue takes."""
 
-    numbers = iter(range(polls))
+    __slots__ = ("ticket",)
 
-    async def worker(session: aiohttp.ClientSession) -> None:
-        for number in numbers:
-            async with session.get(f"{base}/jobs/job_{number}") as response:
-                await response.json()
-
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer sume_live_x"}) as session:
-        began = time.process_time()
-        await asyncio.gather(*(worker(session) for _ in range(WORKERS)))
-        return {"polls": polls, "cpu": time.process_time() - began}
+    def __init__(self) -> None:
+        self.ticket = 0
 
 
-async def engine(base: str, polls: int) -> dict[str, float]:
-    """The engine, on 2000 adopted jobs that never end, until it has polled as often."""
-    from sumeasync.core.settings import Settings
-    from sumeasync.engine import Engine
+async def queue(size: int, operations: int) -> Figures:
+    """µs of CPU to take the first of `size` entries and put it back for later."""
+    from sumeasync.core.queue import DelayQueue
 
-    settings = Settings(reads=WORKERS, poll={"*": POLICY, "video_generation": POLICY}, max_in_flight=10_000)
-    async with Engine(base_url=base, api_key="sume_live_x", settings=settings) as opened:
-        began = time.process_time()
-        run = opened.run({"job_id": f"job_{number}"} for number in range(2000))
-        while run.statistics.requests["poll"] < polls:  # noqa: ASYNC110 - a counter has no event
-            await asyncio.sleep(0.02)
-        return {"polls": run.statistics.requests["poll"], "cpu": time.process_time() - began}
-
-
-async def memory(base: str, jobs: int) -> dict[str, float]:
-    """Peak memory with so many adopted jobs in flight, a few thousand of them polled."""
-    from sumeasync.core.settings import Settings
-    from sumeasync.engine import Engine
-
-    every = max(0.5, jobs / 2000)  # seconds: some two thousand polls each second, whatever the number of jobs
-    settings = Settings(reads=WORKERS, poll={"*": {"interval": every, "cap": every}}, max_in_flight=jobs + 1)
-    async with Engine(base_url=base, api_key="sume_live_x", settings=settings) as opened:
-        run = opened.run({"job_id": f"job_{number}"} for number in range(jobs))
-        while run.statistics.specs < jobs or run.statistics.requests["poll"] < min(jobs, 2000):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        return {"jobs": jobs, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    rng, entries = Random(7), DelayQueue[Entry]()
+    for _ in range(size):
+        entries.push(Entry(), rng.random() * size)
+    gaps = [rng.random() * size for _ in range(operations)]
+    began, now = time.process_time(), 0.0
+    for gap in gaps:
+        now = entries.next_due() or 0.0
+        entry = entries.pop(now)
+        if entry is not None:
+            entries.push(entry, now + gap)
+    return {"us": 1e6 * (time.process_time() - began) / operations}
 
 
-POLICY = {"interval": 0.05, "cap": 0.05, "first_delay": 0.0, "deadline": 1e6}
-CONTENDERS = {"bare": bare, "engine": engine, "memory": memory}
+def importing(name: str) -> float:
+    """Seconds to have `sumeasync`, or what one of its names loads, in a new interpreter."""
+    code = f"from time import perf_counter as now; t = now(); import sumeasync; sumeasync.{name}; print(now() - t)"
+    return float(subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def contend(name: str, base: str, amount: int) -> dict[str, float]:
-    """Run one contender in a process of its own."""
-    command = [sys.executable, __file__, "--contender", name, "--base", base, "--amount", str(amount)]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-
-
-def compare(arguments: argparse.Namespace) -> dict[str, object]:
+def measure(arguments: argparse.Namespace) -> Figures:
     """All rounds against one server."""
-    server = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)
-    try:
-        base = f"http://127.0.0.1:{server.stdout.readline().strip() if server.stdout else ''}"
+    figures: Figures = {}
+    with serving("serve") as base:
         rounds = []
         for _ in range(arguments.rounds):
-            one = {name: contend(name, base, arguments.polls) for name in ("bare", "engine")}
-            rounds.append({name: 1e6 * one[name]["cpu"] / one[name]["polls"] for name in one})
-        in_flight = contend("memory", base, arguments.jobs)
-    finally:
-        server.terminate()
-        server.wait()
-    ratios = [one["engine"] / one["bare"] for one in rounds]
-    return {
-        "bare_cpu_us_a_poll": round(statistics.median(one["bare"] for one in rounds), 1),
-        "engine_cpu_us_a_poll": round(statistics.median(one["engine"] for one in rounds), 1),
-        "ratio_median": round(statistics.median(ratios), 3),
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "jobs_in_flight": in_flight["jobs"],
-        "peak_mib": round(in_flight["peak_mib"], 1),
-    }
+            ask = partial(alone, base=base, polls=arguments.polls)
+            one = {name: ask(name, env=SAME_HEAP) for name in ("raw", "bare")}
+            one |= {name: ask("engine", env=SAME_HEAP, jobs=jobs) for name, jobs in FLEETS.items()}
+            one["bare_as_it_comes"] = ask("bare")
+            rounds.append({name: 1e6 * found["cpu"] / found["polls"] for name, found in one.items()})
+        figures |= {f"{name}_cpu_us_a_poll": round(median(one[name] for one in rounds), 1) for name in rounds[0]}
+        for ours, other in RATIOS:
+            ratios = [round(one[ours] / one[other], 3) for one in rounds]
+            figures |= {f"{ours} / {other}": median(ratios), f"{ours} / {other}, by round": ratios}
+        in_flight = alone("memory", base=base, jobs=arguments.jobs)
+        figures |= {"jobs_in_flight": in_flight["jobs"], "peak_mib": in_flight["peak_mib"]}
+    for size in QUEUE_SIZES:
+        if size <= arguments.jobs:
+            cost = alone("queue", size=size, operations=arguments.operations)
+            figures[f"queue_us_at_{size}"] = round(cost["us"], 2)
+    for row, name in (("import_seconds", "__name__"), ("import_seconds_engine", "Engine")):
+        figures[row] = round(median(importing(name) for _ in range(arguments.rounds)), 3)
+    return figures
 
 
-def main() -> None:
-    """Read the command line and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--polls", type=int, default=30_000)
-    parser.add_argument("--jobs", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--smoke", action="store_true", help="small and quick: proves that it runs, measures nothing")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
-    parser.add_argument("--base", help=argparse.SUPPRESS)
-    parser.add_argument("--amount", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve:
-        asyncio.run(serve())
-    elif arguments.contender:
-        print(json.dumps(asyncio.run(CONTENDERS[arguments.contender](arguments.base, arguments.amount))))
-    else:
-        if arguments.smoke:
-            arguments.polls, arguments.jobs, arguments.rounds = 300, 1000, 1
-        figures = compare(arguments)
-        print(json.dumps(figures) if arguments.json else "\n".join(f"{k:24} {v}" for k, v in figures.items()))
-
+CONTENDERS: dict[str, Contender] = {
+    "serve": serve,
+    "raw": raw,
+    "bare": bare,
+    "engine": engine,
+    "memory": memory,
+    "queue": queue,
+}
 
 if __name__ == "__main__":
-    main()
+    main(
+        __doc__,
+        CONTENDERS,
+        measure,
+        polls=(30_000, 300),
+        jobs=(1_000_000, 1000),
+        operations=(200_000, 1000),
+        rounds=(5, 1),
+    )

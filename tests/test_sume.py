@@ -454,3 +454,18 @@ async def test_run_in_a_loop() -> None:
     """Where a loop is running, the batch for scripts refuses and names the other way."""
     with pytest.raises(UsageError, match="Engine"):
         sumeasync.run([], api_key=KEY)
+
+
+async def test_the_other_surface() -> None:
+    """With the dialect `open` a single job is created, awaited and fetched there, and what it lacks is said."""
+    async with MemoryNetwork() as network:
+        await network.serve(ORIGIN, make_app(World(WorldSettings(types=TYPES)), origin=ORIGIN))
+        settings = sumeasync.Settings(dialect="open")
+        base, factory = f"{ORIGIN}/v1", network.connector
+        async with Sume(api_key=KEY, base_url=base, settings=settings, connector_factory=factory) as sume:
+            job = await sume.images.generate(prompt="a", model="gpt-image-2")
+            outcome = await job.wait()
+            assert (outcome.status, list(outcome.result)) == ("completed", ["artifacts"])
+            assert [listed.id for listed in (await sume.jobs()).jobs] == [job.id]
+            with pytest.raises(UsageError, match="dialect so"):
+                await sume.credits()

@@ -155,7 +155,7 @@ def sum_up(plan: Plan, run: Rehearsal, finish: Range, count: int) -> Forecast:
         finish_seconds=finish,
         result_seconds=_range([told for told, _ in run.outcomes]),
         outcomes=report.statuses,
-        refused=Counter(one.error.message for _, one in run.outcomes if one.error is not None and one.job_id is None),
+        refused=Counter(one.error.message for _, one in run.outcomes if one.status == "rejected" and one.error),
         requests=report.requests,
         requests_per_job=report.requests_per_job,
         rate_limited=report.rate_limited,
@@ -198,7 +198,7 @@ def _share(requests: int, per_minute: int | None, seconds: float) -> float | Non
 
 
 def _range(times: list[float]) -> Range | None:
-    return Range(times[0], times[len(times) // 2], times[-1]) if times else None
+    return Range(*(round(times[place], 3) for place in (0, len(times) // 2, -1))) if times else None
 
 
 def peak(spans: list[tuple[float, float]]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sumeasync.core.events import Transition
 from sumeasync.core.job import NEVER, Job, Product
+from sumeasync.core.reconcile import Search
 from sumeasync.core.records import Ended, Saved
 from sumeasync.models import Failure, Outcome, OutcomeStatus, Timings
 
@@ -51,6 +52,8 @@ def timed_out(job: Job) -> Transition:
 
 def unknown(job: Job) -> Transition:
     """Nothing tells whether a job was created for the spec: what `carry` holds was the last that was heard."""
-    cause = job.carry if isinstance(job.carry, Failure) else Failure("no_answer", "the answer was lost")
+    search = job.carry if isinstance(job.carry, Search) else Search(job.carry)
+    cause = search.cause if isinstance(search.cause, Failure) else Failure("no_answer", "the answer was lost")
     text = f"the create may have been paid ({cause.message or cause.code}), and the job list does not settle it"
+    text = f"{text}: {search.saw}" if search.saw else text
     return Transition(outcome=outcome_of(job, "unknown", Failure("unknown_create", text, cause.request_id)))

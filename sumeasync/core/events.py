@@ -11,7 +11,19 @@ from sumeasync.core.records import Record
 from sumeasync.errors import SumeError
 from sumeasync.models import JSON, JobView, Link, Media, Outcome
 
-__all__ = ["Accepted", "Event", "Faulted", "Fetched", "Listed", "Placed", "Seen", "Stored", "Transition", "Uploaded"]
+__all__ = [
+    "Accepted",
+    "Event",
+    "Faulted",
+    "Fetched",
+    "Listed",
+    "Placed",
+    "Seen",
+    "Stored",
+    "Transition",
+    "Turned",
+    "Uploaded",
+]
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -73,7 +85,11 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
     next_cursor: str | None
 
 
-Event = Placed | Uploaded | Accepted | Seen | Fetched | Stored | Faulted
+class Turned(msgspec.Struct, frozen=True, gc=False):
+    """A page of the job list was read in search of a lost create, and the next is to be read."""
+
+
+Event = Placed | Uploaded | Accepted | Turned | Seen | Fetched | Stored | Faulted
 
 
 class Transition(msgspec.Struct, gc=False):

@@ -5,6 +5,7 @@
     PRESIGN     Placed       UPLOAD
     UPLOAD      Uploaded     CREATE
     CREATE      Accepted     POLL, once for every id in the answer
+    RECONCILE   Turned       RECONCILE, the next page of the job list, at once
     RECONCILE   Accepted     POLL (found in the job list)  ·  no ids: outcome unknown
     POLL        Seen         POLL while not terminal  ·  RESULT when completed  ·  outcome failed, canceled, expired
     POLL        Fetched      as Seen completed and then Fetched: the result was asked for first
@@ -31,7 +32,7 @@ from random import Random
 import msgspec
 
 from sumeasync.core.endings import completed, ended_of, outcome_of, timed_out, unknown
-from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition
+from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
 from sumeasync.core.job import NEVER, Hint, Job, Product, Step
 from sumeasync.core.pacing import Pacer
 from sumeasync.core.records import Created
@@ -97,11 +98,9 @@ class Lifecycle:
             case Stored(files):
                 job.carry.files = files
                 return completed(job, wall)
-            case Placed(presigned):
-                job.step, job.carry = Step.UPLOAD, presigned
-            case _:  # Uploaded
-                job.step, job.carry = Step.CREATE, event.object_key
-        return Transition()
+            case _:
+                _go_on(job, event)
+                return Transition()
 
     def resume(self, spec: Spec, job_id: str, now: float, wall: float, created_at: float | None) -> tuple[Job, float]:
         """A job that an earlier run created, and the seconds until it is asked about."""
@@ -165,6 +164,14 @@ class Lifecycle:
             job.step = Step.SAVE
             return Transition()
         return completed(job, wall)
+
+
+def _go_on(job: Job, event: Event) -> None:
+    """The file of an ingest is a step further; after a page of a search (`Turned`) the same step reads the next."""
+    if isinstance(event, Placed):
+        job.step, job.carry = Step.UPLOAD, event.presigned
+    elif isinstance(event, Uploaded):
+        job.step, job.carry = Step.CREATE, event.object_key
 
 
 def _says_little(error: SumeError) -> bool:

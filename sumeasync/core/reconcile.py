@@ -2,24 +2,56 @@
 
 A job is a candidate when it is of the type, nobody claims it, and the server created it while the create was open.
 As many candidates as the spec makes jobs: they are its jobs. Anything else, or a list without times: nobody knows.
+
+The list is walked page by page (a *look*). A look ends where the list ends, or where a list that has shown the newest
+first shows a job older than the create; it is given up after `MOST_PAGES`, or when the pages bring nothing new. What
+the last look saw is kept in words, so that whoever has to decide about an unknown create knows what was looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
+from typing import Literal
 
-from sumeasync.models import JobView, Spec
+import msgspec
 
-__all__ = ["candidates", "expected_jobs"]
+from sumeasync.models import Failure, JobView, Spec
+
+__all__ = ["Search", "Walk", "candidates", "expected_jobs", "window"]
 
 SLACK_SECONDS = 2.0
 """Servers cut times to whole seconds, and so does the `Date` header that the clocks are compared by."""
+
+MOST_PAGES = 20
+"""A look is given up after so many pages."""
+
+ENDS = {
+    "end": "the job list was read to its end",
+    "older": "the job list was read back to before the create",
+    "circle": "the job list repeats itself, so only its beginning could be read",
+    "long": f"the first {MOST_PAGES} pages of the job list were read, and there are more",
+}
 
 
 def expected_jobs(spec: Spec) -> int:
     """How many jobs the create of `spec` makes: one, or one for each avatar of a Face Swap."""
     avatars = spec.input.get("avatar_ids")
     return max(1, len(avatars)) if spec.type == "face_swap" and isinstance(avatars, list) else 1
+
+
+def window(
+    at: float, others: Collection[float], create_seconds: float, *, parallel: bool
+) -> tuple[float, float] | None:
+    """When the job of a create sent at `at` was made, earliest and latest, by the clock of `at`; None: nobody can tell.
+
+    `others` are the times of the other creates of the type without an answer. One after another (not `parallel`), a
+    job made after the next of them is not the earlier one's; too near, or open together, a job may be of either.
+    """
+    near = create_seconds if parallel else 2 * SLACK_SECONDS
+    if any(abs(other - at) < near for other in others):
+        return None
+    later = (other - 2 * SLACK_SECONDS for other in others if other > at)
+    return at, min((at + create_seconds, *later))
 
 
 def candidates(
@@ -41,3 +73,92 @@ def candidates(
         and since - SLACK_SECONDS <= job.created_at <= until + SLACK_SECONDS
     }
     return tuple(id for _, id in sorted(found))
+
+
+class Walk(msgspec.Struct, eq=False):
+    """One look under way. `since` is when the create was sent, by the server's clock; `skew` how far that is ahead.
+
+    `type` is the word the list is filtered by, None without a filter. `jobs` are those shown so far, by id.
+    """
+
+    since: float
+    skew: float = 0.0
+    type: str | None = None
+    cursor: str | None = None
+    pages: int = 0
+    jobs: dict[str, JobView] = msgspec.field(default_factory=dict)
+    cursors: set[str] = msgspec.field(default_factory=set)
+    falling: bool = True
+    newest: float | None = None
+    oldest: float | None = None
+    end: Literal["", "end", "older", "circle", "long"] = ""
+
+    def read(self, jobs: Iterable[JobView], next_cursor: str | None) -> bool:
+        """Take a page in; whether the look ends with it."""
+        known, shown = len(self.jobs), list(jobs)
+        for job in shown:
+            self._follow(job.created_at)
+            self.jobs.setdefault(job.id, job)
+        self.pages += 1
+        if next_cursor is None:
+            self.end = "end"
+        elif self._is_past():
+            self.end = "older"
+        elif next_cursor in self.cursors or (shown and len(self.jobs) == known):
+            self.end = "circle"
+        elif self.pages >= MOST_PAGES:
+            self.end = "long"
+        else:
+            self.cursors.add(next_cursor)
+            self.cursor = next_cursor
+        return self.end != ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether a job that the server lists cannot have been missed: all was read, with times, under a known word."""
+        timed = all(job.created_at is not None for job in self.jobs.values())
+        filtered = self.type is None or any(job.type == self.type for job in self.jobs.values())
+        return self.end in ("end", "older") and timed and filtered
+
+    def _follow(self, at: float | None) -> None:
+        self.falling = self.falling and at is not None and (self.oldest is None or at <= self.oldest)
+        if at is not None:
+            self.newest = at if self.newest is None else max(self.newest, at)
+            self.oldest = at if self.oldest is None else min(self.oldest, at)
+
+    def _is_past(self) -> bool:
+        """Only an order that was seen tells that what follows is older still: one time alone shows none."""
+        if not self.falling or self.oldest is None or self.newest is None:
+            return False
+        return self.oldest < self.newest and self.oldest < self.since - SLACK_SECONDS
+
+
+class Search(msgspec.Struct, eq=False):
+    """What is known of a create that is looked for: why (`cause`), how often, and what the last look `saw`.
+
+    `sure` says that the last look was complete: once lists can be expected to show the job, no other is needed.
+    """
+
+    cause: Failure | None = None
+    looks: int = 0
+    walk: Walk | None = None
+    sure: bool = False
+    saw: str = ""
+
+    def conclude(self, walk: Walk, spec: Spec, claimed: Container[str], found: Collection[str] | None) -> str:
+        """Say what a look that found the wrong number of candidates saw; `found` None: they cannot be told apart."""
+        kin = [job for job in walk.jobs.values() if job.type in (spec.type, walk.type, "")]
+        taken = sum(job.id in claimed for job in kin)
+        untimed = sum(job.created_at is None for job in walk.jobs.values())
+        parts = [f"{ENDS[walk.end]} ({len(walk.jobs)} jobs, {taken} of this type belong to other specs)"]
+        if untimed:
+            parts.append(f"{untimed} of the jobs have no time of creation")
+        if found is None:
+            parts.append("another create of this type was open at the same time, and nothing tells their jobs apart")
+        else:
+            wanted = expected_jobs(spec)
+            parts.append(f"{len(found)} unclaimed jobs of this type were created at that time, and {wanted} wanted")
+        if found:
+            parts.append(f"it may be {', '.join(sorted(found)[:5])}")
+        self.sure, self.walk, self.saw = walk.complete, None, "; ".join(parts)
+        return self.saw

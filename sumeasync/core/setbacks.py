@@ -12,6 +12,7 @@ from sumeasync.core.job import Job, Product, Step
 from sumeasync.core.keys import may_send_again
 from sumeasync.core.pacing import Pacer
 from sumeasync.core.polling import retry_delay
+from sumeasync.core.reconcile import Search
 from sumeasync.core.records import Rejected, Unknown
 from sumeasync.errors import (
     ApiError,
@@ -35,7 +36,7 @@ __all__ = ["Setbacks", "may_begin_again"]
 NOT_FOUND_GRACE_SECONDS = 60.0
 RECONCILE_AFTER_SECONDS = 5.0
 RECONCILE_TRIES = 3
-SETTLED_SECONDS = 60.0
+SETTLED_SECONDS = 10.0
 RESULT_TRIES = 12
 LINK_REFRESHES = 3
 MENDABLE = ("connect", "disk_full", "unauthorized", "insufficient_credits", "rate_limit_exceeded", "usage")
@@ -85,8 +86,8 @@ class Setbacks:
                 job.doubtful = True
                 return self._retry(job, error)
             case Verdict.AMBIGUOUS | Verdict.RETRY:
-                job.carry = failure(error)
-                records = (Unknown(job.spec.key, wall, job.carry),)
+                job.carry = Search(failure(error))
+                records = (Unknown(job.spec.key, wall, failure(error)),)
                 if self._idempotent:
                     return Transition(records, outcome=unknown(job).outcome)
                 job.step, job.faults = Step.RECONCILE, 0
@@ -101,11 +102,21 @@ class Setbacks:
                 return Transition((refused,), outcome=outcome_of(job, "rejected", problem))
 
     def _reconcile_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
-        unread = isinstance(error, TransportError | RateLimitError | ServerError)  # that says nothing about the job
-        patient = unread and self._pacer.time_left(job, now) > 0
-        settled = job.intended_at is not None and wall - job.intended_at > SETTLED_SECONDS
-        tries = 2 if settled else RECONCILE_TRIES  # with the type as a filter, and without
-        return self._retry(job, error) if patient or job.faults < tries else unknown(job)
+        search = job.carry = job.carry if isinstance(job.carry, Search) else Search(job.carry)
+        if isinstance(error, TransportError | RateLimitError | ServerError):  # that says nothing about the job
+            if self._pacer.time_left(job, now) > 0:
+                return self._retry(job, error)
+            search.saw = search.saw or f"the job list could not be read ({failure(error).message})"
+            return unknown(job)
+        if search.walk is not None:  # the look was not finished
+            search.walk, search.saw = None, f"the job list could not be read ({failure(error).message})"
+        search.looks += 1
+        age = RECONCILE_AFTER_SECONDS if job.intended_at is None else wall - job.intended_at
+        if age > SETTLED_SECONDS:  # a list shows the job by now, if ever: killed runs must not begin to wait anew
+            return Transition() if search.looks < 2 and not search.sure else unknown(job)
+        # The next create of the type must be so much later that their jobs can be told apart by time.
+        early = age < RECONCILE_AFTER_SECONDS and search.looks < 2 * RECONCILE_TRIES
+        return self._retry(job, error) if early or search.looks < RECONCILE_TRIES else unknown(job)
 
     def _poll_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         fresh = job.spec.job_id is None and now - job.born < NOT_FOUND_GRACE_SECONDS

@@ -10,6 +10,7 @@ from sumeasync.core.history import History, JobFacts, SpecFacts
 from sumeasync.core.job import Job, Product, Step
 from sumeasync.core.keys import may_send_again
 from sumeasync.core.lifecycle import Lifecycle
+from sumeasync.core.reconcile import Search
 from sumeasync.core.records import Created, Record
 from sumeasync.core.setbacks import may_begin_again
 from sumeasync.core.settings import Settings
@@ -82,7 +83,7 @@ class Admission:
             return self._send_again(spec, facts, now, wall)
         if facts.phase == "rejected" or self._settings.recreate_unknown:
             return self._begin(spec, now, wall)
-        job = Job(spec, Step.RECONCILE, born=now, type=spec.type, intended_at=facts.at, carry=facts.error)
+        job = Job(spec, Step.RECONCILE, born=now, type=spec.type, intended_at=facts.at, carry=Search(facts.error))
         return Admitted([(job, 0.0)])
 
     def _send_again(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:

@@ -103,7 +103,8 @@ async def open_kit(
         create_seconds=settings.total_timeout,
         counter=statistics.requests,
         claimed=claimed,
-        opened=[(spec.type, spec.at) for spec in journal.history.all() if spec.phase in ("intended", "unknown")],
+        opened={one.key: (one.type, one.at) for one in journal.history.all() if one.phase in ("intended", "unknown")},
+        parallel=settings.creates_per_type > 1,
         rng=rng,
         wall_clock=wall_clock,
     )

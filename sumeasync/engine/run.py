@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from sumeasync.core.events import Seen, Transition
-from sumeasync.core.job import LANES, Job, Step
+from sumeasync.core.job import LANES, Hint, Job, Step
 from sumeasync.core.report import Report, Tally
 from sumeasync.engine.admission import Admission
 from sumeasync.engine.alarm import Alarm
 from sumeasync.engine.crew import Crew
 from sumeasync.engine.intake import Entry, Intake, Specs
 from sumeasync.engine.outbox import Outbox
+from sumeasync.engine.roster import Roster
 from sumeasync.engine.statistics import UNSTARTED, make_report
 from sumeasync.engine.sweeping import Sweeping
 from sumeasync.engine.telling import log, tell_outcome, tell_step
@@ -51,20 +52,18 @@ class Run:
         self._began = kit.clock()
         self._kit = kit
         self._admission = Admission(kit.journal.history, kit.lifecycle, kit.settings)
-        self._jobs: dict[str, Job] = {}
-        self._creating: set[str] = set()  # keys of creates that were sent, without an answer so far
-        self._active = 0
+        self._roster = Roster(kit.statistics, kit.claimed)
         self._work_done = False
         self._intake = Intake(specs, self._admit, has_room=self._has_room, is_closed=self._is_closed)
         self._outbox = Outbox(kit.delivery, self._delivered)
         self._alarm = Alarm(TICK_SECONDS)
-        self._sweeping = Sweeping(kit, self._jobs, self._alarm.ring)
+        self._sweeping = Sweeping(kit, self._roster.jobs, self._alarm.ring)
         self._crew = Crew(self._perform, self._take, self._ring_in_time)
         self._ended = asyncio.Event()
 
     def __repr__(self) -> str:
         state = "ended" if self._ended.is_set() else "draining" if self.draining else "under way"
-        return f"<Run {state}, {self._active} in flight, {self.statistics.outcomes} outcomes>"
+        return f"<Run {state}, {self._roster.active} in flight, {self.statistics.outcomes} outcomes>"
 
     def __aiter__(self) -> Self:
         return self
@@ -89,24 +88,20 @@ class Run:
             in_flight=self.in_flight,
             lanes=self._kit.scheduler.budget.snapshot(self._now()),
             trust=self._kit.sweeps.trust,
-            unanswered=sorted(self._creating - {key for key, _ in self.in_flight}) if self._work_done else (),
-            waiting=self._waiting() if self._work_done else 0,
+            unanswered=self._roster.unanswered() if self._work_done else (),
+            waiting=self._roster.waiting() if self._work_done else 0,
             stopped=self.stopped,
         )
 
     @property
     def in_flight(self) -> list[tuple[str, str]]:
         """The (key, job id) of every job that runs at the server and has no outcome yet."""
-        return [(job.spec.key, job_id) for job_id, job in self._jobs.items()]
-
-    def _waiting(self) -> int:
-        """The specs taken in that were not begun."""
-        return sum(count.queued for count in self.statistics.types.values()) - len(self._creating)
+        return self._roster.in_flight
 
     def drain(self) -> None:
         """Stop early and lose nothing: no new creates, creates under way bring their ids home, the rest is left."""
         if not self.draining and not self._ended.is_set():
-            log.info("run.draining", in_flight=len(self._jobs))
+            log.info("run.draining", in_flight=len(self._roster.jobs))
             self.draining = True
             self._kit.scheduler.close("create")
             self._alarm.ring()
@@ -159,7 +154,7 @@ class Run:
         return self.draining or self.stopped is not None
 
     def _has_room(self) -> bool:
-        return self._active < self._kit.settings.max_in_flight and not self._is_crowded()
+        return self._roster.active < self._kit.settings.max_in_flight and not self._is_crowded()
 
     def _is_crowded(self) -> bool:
         return self._outbox.unread >= self._kit.settings.max_unread
@@ -171,31 +166,16 @@ class Run:
         if admitted.skipped:
             self.statistics.skipped += 1
         for job, delay in admitted.jobs:
-            self._enter(job)
+            self._roster.enter(job)
             if job.step is Step.RECONCILE:
                 self._kit.scheduler.hold(job.type)
             if job.step is Step.RECONCILE or job.doubtful:
-                self._creating.add(job.spec.key)
+                self._roster.creating.add(job.spec.key)
             self._push(job, self._now() + delay)
         for job, outcome in admitted.outcomes:
-            self._enter(job)
+            self._roster.enter(job)
             self._outbox.put(job, outcome)
         self._alarm.ring()
-
-    def _enter(self, job: Job) -> None:
-        self._active += 1
-        counts = self.statistics.of(job.type)
-        if job.step in UNSTARTED:
-            counts.queued += 1
-        else:
-            counts.running += 1
-        self._track(job)
-
-    def _track(self, *jobs: Job) -> None:
-        for job in jobs:
-            if job.id is not None:
-                self._jobs[job.id] = job
-                self._kit.claimed.add(job.id)
 
     async def _dispatch(self) -> None:
         while not self._is_over():
@@ -206,7 +186,7 @@ class Run:
 
     def _is_over(self) -> bool:
         done = self._intake.done or self.stopped is not None  # a source may say nothing for ever
-        return self.draining or (done and self._active == 0)
+        return self.draining or (done and self._roster.active == 0)
 
     def _is_paused(self) -> bool:
         return self.draining or self._is_crowded()
@@ -225,7 +205,7 @@ class Run:
     async def _perform(self, job: Job) -> None:
         was, type, hint = job.step, job.type, job.hint
         if was is Step.CREATE:
-            self._creating.add(job.spec.key)
+            self._roster.creating.add(job.spec.key)
         try:
             if was is Step.SWEEP:
                 await self._sweeping.perform(job)
@@ -235,11 +215,12 @@ class Run:
             transition = self._kit.lifecycle.advance(job, event, now, wall)
             if was is Step.POLL:
                 self._sweeping.learn(job, hint, event)
-            if isinstance(event, Seen) and job.step is was and job.type == type and transition.outcome is None:
-                self._push(job, now + transition.delay)  # not yet: most answers, kept cheap
+            plain = isinstance(event, Seen) or job.hint is Hint.ENDED  # not yet, or asked for too early
+            if plain and job.step is was and job.type == type and transition.outcome is None:
+                self._push(job, now + transition.delay)  # most answers, kept cheap
                 return
             if transition.records:
-                self._track(job, *(sibling for sibling, _ in transition.siblings))  # told even if the disk fails
+                self._roster.track(job, *(sibling for sibling, _ in transition.siblings))  # told even if the disk fails
                 durable = self._kit.journal.append(*transition.records)
                 if was in (Step.CREATE, Step.RECONCILE):
                     await durable
@@ -258,34 +239,27 @@ class Run:
         if was in (Step.CREATE, Step.RECONCILE) and (job.step is not Step.RECONCILE or transition.outcome):
             self._kit.scheduler.settle(job.spec.type)
             if transition.outcome or not job.doubtful:
-                self._creating.discard(job.spec.key)
+                self._roster.creating.discard(job.spec.key)
         if transition.stop is not None:
             self._stop(transition.stop, was)
         for sibling, delay in transition.siblings:
-            self._enter(sibling)
+            self._roster.enter(sibling)
             self._push(sibling, now + delay)
         if transition.outcome is not None:
             self._outbox.put(job, transition.outcome)
         elif self.stopped and job.step in UNSTARTED and job.step is not Step.RECONCILE:
-            self._leave(job)
+            self._roster.leave(job)
+            self._alarm.ring()
         else:
             self._push(job, now + transition.delay)
-
-    def _leave(self, job: Job) -> None:
-        """The spec is not started in this run; a later one begins it anew, or asks again whether it was."""
-        self._active -= 1
-        self._alarm.ring()
-        if job.doubtful:
-            return
-        self.statistics.not_started += 1
-        self.statistics.of(job.type).queued -= 1
 
     def _stop(self, error: SumeError, was: Step) -> None:
         if self.stopped is None:
             log.error("run.stopped", error=error)
             self.stopped = error
             for job in self._kit.scheduler.remove(lambda job: job.step in UNSTARTED and job.step is not Step.RECONCILE):
-                self._leave(job)
+                self._roster.leave(job)
+            self._alarm.ring()
         self._kit.scheduler.close("create")
         self._intake.room.ring()
         if isinstance(error, AuthError) and was not in UNSTARTED:
@@ -296,15 +270,12 @@ class Run:
         if not isinstance(error, StorageError):
             self._mistake = self._mistake or error
         elif not isinstance(self.stopped, StorageError):
-            log.error("storage.failed", error=error, in_flight=len(self._jobs))
+            log.error("storage.failed", error=error, in_flight=len(self._roster.jobs))
             self.stopped = error
         self.drain()
 
     def _delivered(self, job: Job, outcome: Outcome) -> None:
-        self._active -= 1
-        if outcome.final:
-            self._jobs.pop(outcome.job_id or "", None)
-        self.statistics.ended(job, outcome)
+        self._roster.end(job, outcome)
         self.tally.add(outcome)
         tell_outcome(outcome)
         self._alarm.ring()

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
-from email.utils import parsedate_to_datetime
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from random import Random
 from typing import Any
 
 import msgspec
 
-from sumeasync.core import reconcile
 from sumeasync.core.budget import Budget
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Listed, Placed, Seen, Stored, Uploaded
 from sumeasync.core.job import LANES, NAMES, Hint, Job, Product, Step
@@ -21,17 +18,16 @@ from sumeasync.core.keys import draw_key, may_send_again
 from sumeasync.core.records import Intent
 from sumeasync.core.rounds import Look
 from sumeasync.dialects.base import Dialect
+from sumeasync.engine.reconciling import RECONCILE_PAGE, Reconciling
 from sumeasync.errors import DiskFullError, RefusedError, StorageError, SumeError, TransportError, UsageError
 from sumeasync.io.carrier import Sender
 from sumeasync.io.journal import Journal, MemoryJournal
 from sumeasync.io.media import Downloader
 from sumeasync.io.names import file_of, media_stem
 from sumeasync.io.transfer import Allowance
-from sumeasync.models import KINDS, Media, Request, Response, Spec
+from sumeasync.models import Media, Request, Response, Spec
 
 __all__ = ["Steps", "Transfers"]
-
-RECONCILE_PAGE = 100
 
 
 class Transfers(msgspec.Struct, frozen=True):
@@ -52,8 +48,7 @@ class Transfers(msgspec.Struct, frozen=True):
 class Steps:
     """Performs steps. `counter` counts the requests by step; `claimed` are the job ids that belong to some spec.
 
-    `create_seconds` is the longest a create may take: a job made later is not its. `opened` are type and time of the
-    creates of earlier runs that have no answer: a job made after the next of them is not the earlier one's.
+    `create_seconds`, `opened` and `parallel` are what it takes to find a create without an answer (`Reconciling`).
     """
 
     def __init__(
@@ -67,7 +62,8 @@ class Steps:
         create_seconds: float,
         counter: MutableMapping[str, int],
         claimed: set[str],
-        opened: Sequence[tuple[str, float]],
+        opened: MutableMapping[str, tuple[str, float]],
+        parallel: bool,
         rng: Random,
         wall_clock: Callable[[], float],
     ) -> None:
@@ -76,14 +72,12 @@ class Steps:
         self._budget = budget
         self._journal = journal
         self._transfers = transfers
-        self._create_seconds = create_seconds
         self._counter = counter
-        self._claimed = claimed
-        self._opened = opened
-        self._creating: Counter[str] = Counter()
+        self._reconciling = Reconciling(
+            claimed, opened, create_seconds=create_seconds, parallel=parallel, wall_clock=wall_clock
+        )
         self._rng = rng
         self._wall = wall_clock
-        self._words: dict[str, str] = {}
         self._clock = asyncio.get_running_loop().time
         self._methods: tuple[Callable[[Job], Awaitable[Event]], ...] = (
             self._result,
@@ -142,7 +136,7 @@ class Steps:
         response = await self._ask(self._spell(Step.POLL, self._dialect.poll, _id(job)), Step.POLL)
         view = self._dialect.read_job(response, _id(job))
         if view.type and job.spec.type and view.type != job.spec.type:
-            self._words[job.spec.type] = view.type  # how the server spells it, for the day an answer is lost
+            self._reconciling.learn(job.spec.type, view.type)
         return Seen(view)
 
     async def _result(self, job: Job) -> Event:
@@ -188,12 +182,11 @@ class Steps:
             request = msgspec.structs.replace(request, headers=(("Idempotency-Key", key),))
         # Durable before the first byte of the request: after a crash it is known that this may have been paid.
         await self._journal.append(Intent(spec.key, spec.type, spec.payload_hash, at, job.idempotency_key))
-        self._creating[spec.type] += 1
-        try:
-            response = await self._ask(request, Step.CREATE)
-        finally:
-            self._creating[spec.type] -= 1
-        return Accepted(self._dialect.read_created(response))
+        with self._reconciling.open(spec, at):
+            job_ids = self._dialect.read_created(await self._ask(request, Step.CREATE))
+        if job_ids:
+            self._reconciling.closed(spec.key)
+        return Accepted(job_ids)
 
     async def _no_room(self, spec: Spec) -> DiskFullError | None:
         """Why what the create would bring could not be kept; then its token is given back."""
@@ -207,25 +200,12 @@ class Steps:
         return None
 
     async def _reconcile(self, job: Job) -> Event:
-        spec, since = job.spec, job.intended_at or 0.0
-        # A filter by a word that is not the server's may show nothing: every other look does without.
-        known = None if job.faults % 2 else self._words.get(spec.type, spec.type)
-        request = self._spell(Step.RECONCILE, self._dialect.list_jobs, limit=RECONCILE_PAGE, type=known)
-        response = await self._ask(request, Step.RECONCILE)
-        skew = _date(response) - self._wall() if "date" in response.headers else 0.0
-        page = self._dialect.read_page(response)
-        if self._creating[spec.type]:  # its job may be in the list, and is not claimed yet
-            return Faulted(TransportError("another create of this type is under way"))
-        later = [at - 2 * reconcile.SLACK_SECONDS for type, at in self._opened if type == spec.type and at > since]
-        until = min([since + self._create_seconds, *later])
-        others = {*KINDS, *self._words.values()} - {self._words.get(spec.type)}
-        words = {view.type for view in page.jobs} - others
-        found = reconcile.candidates(
-            page.jobs, spec, self._claimed, since=since + skew, until=until + skew, words=words
+        walk = self._reconciling.walk(job)
+        request = self._spell(
+            Step.RECONCILE, self._dialect.list_jobs, limit=RECONCILE_PAGE, cursor=walk.cursor, type=walk.type
         )
-        if len(found) == reconcile.expected_jobs(spec):
-            return Accepted(found, adopted=True)
-        return Faulted(SumeError(f"{len(found)} unclaimed jobs of this type were created at that time"))
+        response = await self._ask(request, Step.RECONCILE)
+        return self._reconciling.judge(job, response, self._dialect.read_page(response))
 
     async def _save(self, job: Job) -> Event:
         product: Product = job.carry
@@ -265,10 +245,3 @@ def _id(job: Job) -> str:
     if job.id is None:
         raise UsageError("the job has no id yet")
     return job.id
-
-
-def _date(response: Response) -> float:
-    try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp()
-    except (ValueError, TypeError):
-        return 0.0

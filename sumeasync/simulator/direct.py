@@ -4,13 +4,15 @@
 async def main() -> None:
     world = World(WorldSettings(limits=Limits(reads_per_minute=120)), seed=7)
     carrier = DirectClient(world, latency_seconds=0.15)
-    settings = Settings(download=False)
-    async with Engine(carrier=carrier, api_key=KEY, base_url=BASE_URL, settings=settings) as engine:
+    options = {"carrier": carrier, "wall_clock": carrier.wall_clock, "settings": Settings(download=False)}
+    async with Engine(api_key=KEY, base_url=BASE_URL, **options) as engine:
         async for outcome in engine.run(specs):
             ...
 
 run_virtual(main)  # from sumeasync.testing: hours of jobs in seconds, and the same again for the same seed
 ```
+
+Give the engine the world's `wall_clock` as well: it learns durations from the times that it notes.
 
 What the engine sees is what it would see over HTTP: statuses, documents, rate-limit headers, dates, and the errors of
 `Client` for what goes wrong on the wire. Half of `latency_seconds` passes before the service sees a request, half
@@ -83,6 +85,10 @@ class DirectClient:
 
     def __repr__(self) -> str:
         return f"<DirectClient to {self.world!r}>"
+
+    def wall_clock(self) -> float:
+        """The world's time in epoch seconds, for the engine."""
+        return self.world.settings.epoch + self._now()
 
     async def send(self, request: Request) -> Response:
         """Ask the service; return its answer whatever its status.

@@ -84,10 +84,7 @@ class World:
 
     def adopt(self, id: str, *, type: str, age_seconds: float = 0.0) -> Job:
         """Add one job of this id that exists already, paid for before, created so long ago."""
-        job = self._add(type, self.now - age_seconds, "preload")
-        self._by_id[id] = self._by_id.pop(job.id)
-        job.id = id
-        return job
+        return self._add(type, self.now - age_seconds, "preload", id)
 
     def find(self, id: str) -> Job:
         """Return a job by id, or raise `NotFoundError` (404)."""
@@ -135,17 +132,24 @@ class World:
         """Return a fresh request id."""
         return f"req_{self.seed:x}_{next(self._request_numbers):x}"
 
-    def _add(self, kind: str, now: float, origin: Origin) -> Job:
+    def _add(self, kind: str, now: float, origin: Origin, id: str | None = None) -> Job:
         settings = self.settings.of(kind)
         fate, part = draw_fate(settings, self.rng)
         ready_at = now + settings.queue.draw(self.rng)
         started_at, ended_at = self._slots.place(ready_at, part * settings.run.draw(self.rng))
         seq = len(self.jobs)
-        job = Job(seq, job_id(seq, self._salt), kind, (now, started_at, ended_at), fate)
+        job = Job(seq, id or self._fresh_id(seq), kind, (now, started_at, ended_at), fate)
         job.origin = origin
         self.jobs.append(job)
         self._by_id[job.id] = job
         return job
+
+    def _fresh_id(self, seq: int) -> str:
+        id = job_id(seq, self._salt)
+        while id in self._by_id:  # adopted from a world of the same seed
+            seq += 1 << 32
+            id = job_id(seq, self._salt)
+        return id
 
     def _create_foreign(self, now: float) -> None:
         try:

@@ -56,7 +56,10 @@ class Connection:
         self._wall_clock = wall_clock
         self._guard = Guard(access.base_url, settings.media_hosts)
         self._limits = Limits(
-            settings.max_file_bytes, connect_seconds=settings.connect_timeout, idle_seconds=settings.read_timeout
+            settings.max_file_bytes,
+            settings.spare_bytes,
+            connect_seconds=settings.connect_timeout,
+            idle_seconds=settings.read_timeout,
         )
         self._client = Client(
             access.base_url,

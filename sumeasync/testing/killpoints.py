@@ -190,7 +190,8 @@ class Kill:
     def shown(self, point: WirePoint, answer: Message) -> bool:
         """Whether an answer has come far enough and says what it must."""
         if point.part is not None:
-            return answer.status in (200, 206) and 0 < answer.body_bytes * point.part <= answer.body_seen
+            goal = answer.body_bytes * point.part
+            return answer.status in (200, 206) and 0 < goal <= answer.body_seen < goal + answer.fresh
         return answer.whole and re.search(point.shows, answer.data) is not None
 
     def counted(self) -> bool:

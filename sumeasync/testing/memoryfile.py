@@ -77,11 +77,11 @@ class MemoryFile:
             settle(future, error)
             return
         loop, size = asyncio.get_running_loop(), len(self._node.data)
-        if not (seconds := self._disk.sync_seconds()):
+        self._free_at = max(self._free_at, loop.time()) + self._disk.sync_seconds()  # one sync after the other
+        if self._free_at <= loop.time():
             self._sync(size, future)
-            return
-        self._free_at = max(self._free_at, loop.time() + seconds)  # never before the commit before it
-        loop.call_at(self._free_at, self._sync, size, future)
+        else:
+            loop.call_at(self._free_at, self._sync, size, future)
 
     def _sync(self, size: int, future: asyncio.Future[None]) -> None:
         try:

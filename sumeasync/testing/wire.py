@@ -25,6 +25,7 @@ class Message:
 
     def __init__(self) -> None:
         self.data = bytearray()
+        self.fresh = 0
         self.head_bytes = 0
         self.body_bytes = 0
 
@@ -44,8 +45,9 @@ class Message:
         return int(self.data[9:12])
 
     def feed(self, data: bytes) -> None:
-        """Take more of it in."""
+        """Take more of it in; `fresh` bytes of it are new."""
         self.data += data
+        self.fresh = len(data)
         if not self.head_bytes and (end := self.data.find(b"\r\n\r\n")) >= 0:
             self.head_bytes = end + 4
             for line in bytes(self.data[:end]).lower().split(b"\r\n"):

@@ -116,6 +116,11 @@ def test_no_note_without_its_cause(changes: dict[str, Any], words: str) -> None:
     assert words not in said(**changes)
 
 
+def test_nothing_to_do_is_said_in_a_line() -> None:
+    """When all specs are finished there is nothing to foretell."""
+    assert said(outcomes={}, skipped=300) == "300 specs, 300 of them finished earlier: nothing is left to do"
+
+
 def test_foreign_words_steer_no_terminal() -> None:
     """Types and reasons are shown without control characters."""
     text = said(types={"a\x1b[2J": TypeForecast(1, 1.0)}, refused={"b\x1b[2J": 1})

@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 
+from sumeasync.cli import planning
+from sumeasync.cli.forecast import Range
 from sumeasync.cli.learned import Learned, MediaSeen, learn
 from sumeasync.cli.planning import Plan, foresee, limits_of, peak, rehearse, world_settings
+from sumeasync.core.records import Created, Ended, Intent, Record
 from sumeasync.core.report import Report
 from sumeasync.core.settings import Settings
 from sumeasync.core.specs import make_spec
+from sumeasync.io.journal import Journal
 from sumeasync.io.replay import JOURNAL
 from sumeasync.models import Spec
 from sumeasync.simulator import Duration, Limits, Observed, TypeSettings, WorldSettings
-from sumeasync.testing import Rig, run_virtual
+from sumeasync.testing import MemoryDisk, Rig, run_virtual
 
 BEGIN = 1_800_000_000.0
 PUBLISHED = Settings(read_rate="120/m", create_rate="10/m", download=False)
@@ -112,11 +116,64 @@ def test_what_is_finished_is_left_out() -> None:
 
 
 def test_jobs_that_run_already_are_waited_for() -> None:
-    """Jobs of an interrupted run are not created again, and are as old as they are."""
-    stopped = earlier(specs(4) + specs(4, "reference_analysis"), upto=4)
-    forecast = foresee(plan(specs(4) + specs(4, "reference_analysis"), learned=stopped))
+    """Jobs of an interrupted run are not created again; an hour old, they have ended, which is noticed at once."""
+    batch = specs(4) + specs(4, "ads_video")
+    forecast = foresee(plan(batch, learned=earlier(batch, upto=4)))
     assert (forecast.skipped, forecast.jobs, forecast.outcomes) == (4, 0, {"completed": 4})
     assert forecast.finish_seconds.high < 30.0
+    assert (forecast.detection_seconds, forecast.peak_in_flight) == ({}, 4)
+
+
+def recorded(*records: Record) -> Learned:
+    """What a journal of these records teaches."""
+
+    async def write() -> bytes:
+        disk = MemoryDisk()
+        opened = await Journal.open(disk)
+        await opened.append(*records)
+        await opened.aclose()
+        return disk.content(JOURNAL)
+
+    return asyncio.run(learn(run_virtual(write)))
+
+
+def test_a_job_that_has_ended_is_only_fetched() -> None:
+    """A job whose end is in the journal, however young, takes one request for its result."""
+    (spec,) = specs(1, "ads_video")
+    learned = recorded(
+        Intent(spec.key, spec.type, spec.payload_hash, BEGIN - 1.0),
+        Created(spec.key, ("job_1",), BEGIN - 1.0),
+        Ended(spec.key, "job_1", "completed", BEGIN, spec.type),
+    )
+    forecast = foresee(plan([spec], learned=learned))
+    assert (forecast.requests, forecast.outcomes) == ({"result": 1}, {"completed": 1})
+
+
+def test_a_create_without_an_answer_is_looked_for_as_in_a_run() -> None:
+    """An open create is not sent again: the list is asked, and it stays unknown."""
+    (spec,) = specs(1)
+    forecast = foresee(plan([spec], learned=recorded(Intent(spec.key, spec.type, spec.payload_hash, BEGIN - 60.0))))
+    assert (set(forecast.requests), forecast.outcomes) == ({"reconcile"}, {"unknown": 1})
+    assert forecast.refused == {}
+
+
+def test_the_finish_is_that_of_several_rehearsals() -> None:
+    """The first, the middle and the last finish of as many seeds are told, and the middle one's figures."""
+    batch = plan(specs(4, "ads_video"), seed=14)
+    reports = sorted((rehearse(batch, 14 + n).report for n in range(5)), key=lambda report: report.seconds)
+    forecast = foresee(batch)
+    assert forecast.finish_seconds == Range(*(reports[n].seconds for n in (0, 2, 4)))
+    assert forecast.requests == reports[2].requests
+    assert len({report.seconds for report in reports}) == 5
+
+
+@pytest.mark.parametrize(("count", "rehearsals"), [(200, 5), (201, 3), (1000, 3), (1001, 1)])
+def test_a_large_batch_is_rehearsed_less_often(monkeypatch: pytest.MonkeyPatch, count: int, rehearsals: int) -> None:
+    """What takes long to rehearse is rehearsed once; its parts are many enough to even out."""
+    one = rehearse(plan(specs(1)), 0)
+    seeds = []
+    monkeypatch.setattr(planning, "rehearse", lambda _, seed: seeds.append(seed) or one)
+    assert foresee(plan(specs(count))).rehearsals == len(seeds) == rehearsals
 
 
 def test_durations_are_the_learned_ones() -> None:

@@ -49,6 +49,21 @@ def test_refusals_by_the_rate_limit_are_shown():
     assert "2 refused by the rate limit" in " ".join(summary(report(requests={"poll": 9}, rate_limited=2), None))
 
 
+def test_a_summary_says_what_the_requests_told():
+    """Delay of detection, share of the budget used, and what the job list was good for stand in the summary."""
+    told = report(
+        requests={"sweep": 3, "result": 2},
+        detection={"jobs": 2, "median": 1.25, "p95": 2.5},
+        budget={"read": 0.5},
+        sweeps={"pages": 3, "told": 150, "suspected": 2, "right": 2},
+    )
+    assert list(summary(told, None))[1:] == [
+        "requests: 5 (2 results, 3 sweeps), 50% of the reads allowed",
+        "noticed 1.2 s after the end (median), 2.5 s (95 %)",
+        "job list: 3 pages told 150 times of a job, right about 2 of 2 that had ended",
+    ]
+
+
 def test_nothing_open_needs_no_attention():
     """When nothing is open, nothing is said."""
     assert list(attention(report(), 0, COMMAND, "out")) == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.reconcile import candidates, expected_jobs
+from sumeasync.core.reconcile import MOST_PAGES, Search, Walk, candidates, expected_jobs, window
 from sumeasync.models import JobView, Spec
 
 SPEC = Spec("k", "face_swap", {"avatar_ids": ["a", "b"]})
@@ -69,3 +69,90 @@ def test_the_servers_own_word_counts() -> None:
     """A job whose type the server spells in its own way is a candidate when that way is known to mean the type."""
     listed = [view("x", type="swap"), view("y", type="picture")]
     assert candidates(listed, SPEC, (), since=100.0, until=110.0, words={"swap"}) == ("x",)
+
+
+# When the job of a create was made.
+
+
+@pytest.mark.parametrize(
+    ("others", "parallel", "span"),
+    [
+        ([], False, (100, 160)),
+        ([50.0], False, (100, 160)),
+        ([110.0, 130.0], False, (100, 106)),
+        ([103.9], False, None),
+        ([96.1], False, None),
+        ([100.0], False, None),
+        ([130.0], True, None),
+        ([60.0], True, None),
+        ([161.0, 39.0], True, (100, 157)),
+    ],
+)
+def test_window(others: list[float], parallel: bool, span: tuple[float, float] | None) -> None:
+    """A window ends before the next open create; one too near, or open at the same time, leaves no window at all."""
+    assert window(100.0, others, 60.0, parallel=parallel) == span
+
+
+# A look, page by page.
+
+
+def read(walk: Walk, *pages: tuple[list[JobView], str | None]) -> list[bool]:
+    """Let a look read pages; what it answered to each."""
+    return [walk.read(jobs, cursor) for jobs, cursor in pages]
+
+
+@pytest.mark.parametrize(
+    ("pages", "end"),
+    [
+        ([([view("a")], None)], "end"),
+        ([([view("a", 120), view("b", 97)], "2")], "older"),
+        ([([view("a", 120), view("b", 98)], "2")], ""),
+        ([([view("a", 97)], "2")], ""),
+        ([([view("a", 97), view("b", 120)], "2"), ([view("c", 96)], "3")], ""),
+        ([([view("a", 120), view("b", None), view("c", 97)], "2")], ""),
+        ([([view("a")], "2"), ([view("b")], "2")], "circle"),
+        ([([view("a")], "2"), ([view("a")], "3")], "circle"),
+        ([([], "2"), ([], "3")], ""),
+    ],
+)
+def test_where_a_look_ends(pages: list[tuple[list[JobView], str | None]], end: str) -> None:
+    """At the end, at an older job where the newest come first, or when nothing new is shown; not at an empty page."""
+    walk = Walk(100.0)
+    assert read(walk, *pages)[-1] is bool(end)
+    assert walk.end == end
+
+
+def test_a_look_is_bounded() -> None:
+    """A list without end is given up after so many pages."""
+    pages = [([view(f"j{number}")], f"c{number}") for number in range(MOST_PAGES)]
+    walk = Walk(100.0)
+    assert read(walk, *pages) == [False] * (MOST_PAGES - 1) + [True]
+    assert (walk.end, walk.complete) == ("long", False)
+
+
+@pytest.mark.parametrize(
+    ("type", "jobs", "complete"),
+    [
+        (None, [], True),
+        ("face_swap", [], False),
+        ("face_swap", [view("a", type="swap")], False),
+        ("face_swap", [view("a")], True),
+        (None, [view("a", None)], False),
+    ],
+)
+def test_which_look_is_complete(type: str | None, jobs: list[JobView], complete: bool) -> None:
+    """A filter counts only when it shows its own word, and a list only when it tells times."""
+    walk = Walk(100.0, type=type)
+    walk.read(jobs, None)
+    assert walk.complete is complete
+
+
+def test_a_look_is_put_into_words() -> None:
+    """What a look saw says how far it read, who owns what it found, and which jobs it may be."""
+    search, walk = Search(), Walk(100.0, type="face_swap")
+    walk.read([view("a"), view("b", None), view("mine")], None)
+    said = search.conclude(walk, SPEC, {"mine"}, ("a",))
+    assert said == search.saw
+    for part in ("read to its end (3 jobs, 1 of this type", "1 of the jobs have no time", "1 unclaimed", "may be a"):
+        assert part in said
+    assert "nothing tells their jobs apart" in search.conclude(walk, SPEC, (), None)

@@ -135,6 +135,48 @@ async def test_an_old_key_proves_nothing(settings: Settings) -> None:
             assert (outcome.ok, len(rig.world.jobs)) == (True, 2)
 
 
+async def test_the_age_of_a_key_counts_from_its_first_try() -> None:
+    """Trying again in vain makes no key younger."""
+    async with Rig(WORLD, dialect="open", rules=load_rules([NEVER])) as rig:
+        tries = []
+        for _ in range(3):
+            before = rig.requests()
+            await rig.run([image(1)], BRIEF)
+            tries.append(rig.requests() > before)
+            await asyncio.sleep(0.6 * KEY_SECONDS)
+        assert tries == [True, True, False]
+        await rig.check([image(1)])
+
+
+async def test_creates_that_were_not_even_tried_again() -> None:
+    """When a run is stopped before it could send them again, creates in doubt are told of, and stay as they were."""
+    specs = [image(1), image(2)]
+    async with Rig(WORLD, dialect="open", rules=load_rules([NEVER])) as rig:
+        await rig.run(specs, BRIEF)
+        rig.world.faults.rules = load_rules([lost_create({"kind": "status", "status": 401}, nth=1)])
+        rig.world.faults.matched, rig.world.faults.fired = [{}], [0]
+        assert await rig.run(specs, msgspec.structs.replace(QUICK, creates=1)) == []
+        assert rig.report is not None
+        assert {(one.key, one.status) for one in rig.report.unresolved} == {("img-1", "unknown"), ("img-2", "unknown")}
+        assert rig.report.not_started == 0
+        await rig.check(specs)
+        await rig.run(specs, QUICK)
+        assert len(rig.world.ledger.charges) == 2
+
+
+async def test_a_key_that_grows_old_in_the_queue() -> None:
+    """A create that had to wait for a day is not sent again under its key, however it came to wait."""
+    rules = [
+        lost_create({"kind": "reset", "act": True}, nth=1),
+        lost_create({"kind": "status", "status": 429, "retry_after": "3600"}, nth=2),
+    ]
+    patient = msgspec.structs.replace(QUICK, create_day_rate="2/d")
+    async with Rig(WORLD, dialect="open", rules=load_rules(rules)) as rig:
+        (outcome,) = await rig.run([image(1, deadline_seconds=3 * KEY_SECONDS)], patient)
+        assert (outcome.status, len(rig.world.ledger.times["create"])) == ("unknown", 2)
+        await rig.check([image(1)])
+
+
 @pytest.mark.parametrize(("status", "code"), [(402, "insufficient_credits"), (401, "unauthorized")])
 async def test_a_refusal_after_a_lost_answer(status: int, code: str) -> None:
     """What stops creates tells nothing of the one whose answer was lost: it stays open, and the next run settles it."""

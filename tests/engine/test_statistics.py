@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from sumeasync.core.budget import Budget, Rate
 from sumeasync.core.events import Faulted
 from sumeasync.core.job import Job, Step
 from sumeasync.core.report import Report, Tally
+from sumeasync.core.trust import Trust
 from sumeasync.engine.statistics import Statistics, make_report
 from sumeasync.errors import RateLimitError, TransportError
 from sumeasync.models import Media, Outcome, Spec
@@ -48,8 +52,9 @@ def report_of(*outcomes: Outcome, **options: Any) -> Report:
     tally = Tally()
     for outcome in outcomes:
         tally.add(outcome)
-    given = {"seconds": 1.0, "earlier": {}, "in_flight": (), "stopped": None} | options
-    return make_report(Statistics(), tally, **given)
+    given = {"seconds": 60.0, "earlier": {}, "in_flight": (), "stopped": None} | options
+    usual = {"counts": Statistics(), "lanes": Budget().snapshot(0.0), "trust": Trust()}
+    return make_report(tally=tally, **usual | given)
 
 
 def test_report_names_what_is_open() -> None:
@@ -69,3 +74,23 @@ def test_waiting_specs_are_not_success() -> None:
     assert report_of(DONE).exit_code == 0
     report = report_of(DONE, waiting=3)
     assert (report.not_started, report.exit_code) == (3, 1)
+
+
+def test_report_tells_what_the_budget_was_worth() -> None:
+    """The share of the allowed requests that was used is told for each lane whose limit is known."""
+    counts = Statistics()
+    counts.requests.update({"poll": 20, "sweep": 20, "result": 18, "create": 5, "download": 100})
+    report = report_of(DONE, counts=counts, lanes=Budget(read=Rate(120, 60)).snapshot(0.0))
+    assert report.budget == {"read": pytest.approx(58 / (0.98 * 120), abs=0.001)}
+
+
+def test_report_tells_what_the_job_list_was_worth() -> None:
+    """Pages asked for, jobs they told of, and how many of those suspected to have ended had."""
+    counts, trust = Statistics(swept=90), Trust()
+    counts.requests["sweep"] = 2
+    for job_id, ended in (("a", True), ("b", True), ("c", False)):
+        trust.claim(job_id, "shown")
+        trust.settle(job_id, ended=ended)
+    report = report_of(DONE, counts=counts, trust=trust)
+    assert report.sweeps == {"pages": 2, "told": 90, "suspected": 3, "right": 2}
+    assert report_of(DONE).sweeps == {}

@@ -37,6 +37,12 @@ def test_arguments_win(key: str | None, base: str | None, environ: dict[str, str
     assert (access.base_url, access.api_key.reveal()) == expected
 
 
+def test_each_dialect_has_an_address() -> None:
+    """Without another address it is the one the dialect is spoken at; another one wins over it."""
+    assert find_access(KEY, None, {}, dialect="open").base_url == "https://api.open.sume.com/v1"
+    assert find_access(KEY, OTHER, {}, dialect="open").base_url == OTHER
+
+
 def test_the_environment_is_the_process_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without another mapping it is the environment of the process."""
     monkeypatch.setenv(KEY_VARIABLE, KEY)

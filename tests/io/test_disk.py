@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sumeasync.errors import StorageError
-from sumeasync.io.disk import CHUNK_BYTES, Disk, preflight, split_path
+from sumeasync.errors import DiskFullError, StorageError
+from sumeasync.io.disk import CHUNK_BYTES, Disk, preflight, split_path, storage_error
 from sumeasync.io.local import LocalDisk
 from sumeasync.testing.disk import MemoryDisk
 
@@ -268,6 +268,30 @@ async def test_an_error_names_operation_path_and_symbol(tmp_path: Path) -> None:
     assert str(error) == "cannot create a/b: File exists (EEXIST)"
     assert error.errno == errno.EEXIST
     assert isinstance(error, OSError)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "advice"),
+    [
+        (errno.ENOSPC, DiskFullError, "free space"),
+        (errno.EDQUOT, DiskFullError, "free space"),
+        (errno.EMFILE, StorageError, "ulimit -n"),
+        (errno.ENFILE, StorageError, "ulimit -n"),
+        (errno.EACCES, StorageError, "permissions"),
+        (errno.EROFS, StorageError, "permissions"),
+        (errno.ENAMETOOLONG, StorageError, "another --out"),
+        (errno.ENOENT, StorageError, "removed"),
+        (errno.EIO, StorageError, "check the disk"),
+        (errno.EFBIG, StorageError, "ulimit -f"),
+        (errno.EXDEV, StorageError, "see to the output directory"),
+    ],
+)
+def test_the_hint_fits_the_error(code: int, kind: type[StorageError], advice: str) -> None:
+    """What to do next depends on what the system said."""
+    error = storage_error("write", "a", code)
+    assert type(error) is kind
+    assert advice in error.hint
+    assert error.hint.endswith("run the same command again")
 
 
 async def test_a_short_write_goes_on(local: LocalDisk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from sumeasync.errors import (
     BadResponseError,
+    DiskFullError,
     LinkExpiredError,
     RateLimitError,
     RefusedError,
@@ -31,6 +32,7 @@ from sumeasync.models import Media
 from sumeasync.simulator.samples import sample
 from sumeasync.testing import MemoryNetwork, virtual_elapsed
 from sumeasync.testing.disk import MemoryDisk
+from sumeasync.testing.memoryfile import Operation
 
 LINK = "https://media.test/secret/a.png?sig=secret"
 STEM = "media/hero/job_1"
@@ -432,7 +434,8 @@ async def test_disk_nearly_full_before(rig: Rig) -> None:
     """A file that would not leave the spare room is not begun."""
     rig.disk = MemoryDisk(capacity=len(PNG) + 999)
     rig.limits = Limits(spare_bytes=1000)
-    await rig.fails(StorageError, whole())
+    error = await rig.fails(DiskFullError, whole())
+    assert str(len(PNG) + 999) in str(error)
     assert rig.disk.paths() == []
 
 
@@ -441,15 +444,33 @@ async def test_disk_nearly_full_meanwhile(rig: Rig, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(partial, "MARK_BYTES", 1000)
     rig.disk = MemoryDisk(capacity=4000)
     rig.limits = Limits(spare_bytes=2500)
-    await rig.fails(StorageError, answer(PNG, pause=1))
+    await rig.fails(DiskFullError, answer(PNG, pause=1, **TAG))
+    assert rig.disk.paths() == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+async def test_disk_full(rig: Rig, code: int) -> None:
+    """On a disk that is full after all nothing is left in the way of what matters more."""
+    rig.disk.fail("write", code, path=PART)
+    assert (await rig.fails(DiskFullError, whole())).errno == code  # type: ignore[attr-defined]
+    assert rig.disk.paths() == []
+
+
+@pytest.mark.parametrize("operation", ["write", "sync", "close", "rename"])
+async def test_failing_disk(rig: Rig, operation: Operation) -> None:
+    """A disk that fails is no fault that passes, and no final name appears."""
+    rig.disk.fail(operation, errno.EIO, path=PART)
+    assert (await rig.fails(StorageError, whole())).errno == errno.EIO  # type: ignore[attr-defined]
     assert FINAL not in rig.disk.paths()
 
 
-async def test_disk_full(rig: Rig) -> None:
-    """A disk that is full after all is a storage error, and no final name appears."""
-    rig.disk.fail("write", errno.ENOSPC, path=PART)
-    assert (await rig.fails(StorageError, whole())).errno == errno.ENOSPC  # type: ignore[attr-defined]
-    assert FINAL not in rig.disk.paths()
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("operation", ["create", "rename"])
+async def test_too_many_open_files(rig: Rig, operation: Operation, code: int) -> None:
+    """Having too many files open is a fault that passes: the next try succeeds."""
+    rig.disk.fail(operation, code, path=PART)
+    await rig.fails(TransportError, whole())
+    assert (await rig.save(whole())).path == FINAL
 
 
 async def test_silent_server(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from sumeasync.errors import (
 )
 from sumeasync.io.guard import Guard, guarded_session
 from sumeasync.io.transfer import Limits
-from sumeasync.io.upload import Body, upload
+from sumeasync.io.upload import Body, file_errors, opened, upload
 from sumeasync.testing import MemoryNetwork, virtual_elapsed
 
 LINK = "https://storage.test/secret/object?sig=secret"
@@ -193,8 +194,27 @@ async def test_no_byte_more(clip: Path) -> None:
     assert b"".join(chunks) == CONTENT[:300_000]
 
 
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files(code: int) -> None:
+    """Having too many files open is a fault that passes, not a file that cannot be read."""
+    with pytest.raises(TransportError) as caught, file_errors("clip.mp4"):
+        raise OSError(code, "injected")
+    assert not caught.value.sent
+
+
 async def test_stalled_storage(storage: Storage, clip: Path) -> None:
     """Storage that stops taking bytes is a transient fault after the idle time."""
     storage.read = False
     await storage.fails(TransportError, clip)
     assert 30 <= virtual_elapsed() <= 32
+
+
+async def test_cancelled_while_opening(clip: Path) -> None:
+    """A file that a thread opens just as the upload is cancelled is closed again."""
+    files: list[Any] = []
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        async with opened(os.fspath(clip)) as file:
+            files.append(file)
+            await anyio.sleep(1)
+    assert files[0].closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
@@ -86,6 +87,22 @@ def test_a_loop_of_links_is_found_first(tmp_path, server):
     unusable(Bench(tmp_path, server, images(3)))
 
 
+def test_a_directory_without_permission_is_found_first(tmp_path, server):
+    """When the directory may not be written nothing is created, and the hint speaks of permissions."""
+    bench = Bench(tmp_path, server, images(3))
+    bench.out.mkdir(mode=0o500)
+    mere_owner = []
+    if os.geteuid() == 0:  # whom permissions do not stop, unless this is taken away
+        mere_owner = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+        if not shutil.which("setpriv"):
+            pytest.skip("permissions do not stop root, and there is no setpriv")
+    done = bench.shell(*mere_owner, *bench.command())
+    assert done.returncode == STORAGE, done.stderr
+    assert "EACCES" in done.stderr
+    assert "permissions" in done.stderr
+    assert server.creates() == 0
+
+
 def test_a_full_disk_is_found_first(tmp_path, server):
     """When not even a probe can be written nothing is created."""
     with mounted(tmp_path / "out", "size=64k") as out:
@@ -115,7 +132,7 @@ def test_a_disk_without_room_for_media_is_found_first(tmp_path, server):
         check_nothing_left(bench)  # which needs no room
 
 
-UNANNOUNCED = {"on": ["media"], "do": {"kind": "truncate", "fraction": 1.0, "framing": "none"}}
+UNANNOUNCED = {"on": ["download"], "do": {"kind": "truncate", "fraction": 1.0, "framing": "none"}}
 
 
 @pytest.mark.parametrize(("rules", "said"), [([], "no room for media"), ([UNANNOUNCED], "ENOSPC")])
@@ -180,3 +197,21 @@ def test_a_disk_that_fills_up_with_the_journal_ends_the_run(tmp_path, server):
         assert bench.run("--no-download").returncode == 0
         check(bench)
         check_nothing_left(bench)
+
+
+def test_a_full_disk_and_no_one_to_tell(tmp_path, server):
+    """With standard error a pipe that nobody reads, a journal that cannot be written still ends the run with 7."""
+    bench = Bench(tmp_path, server, images(24))
+    log = tmp_path / "run.log"
+    reader, writer = os.pipe()
+    os.close(reader)
+    more = ("--create-rate", "20/s", "--no-download", "--log-file", str(log))
+    with mounted(bench.out, "size=2m") as out, bench.started(*more, stderr=writer) as process:
+        os.close(writer)
+        bench.await_creates(4)
+        ballast = fill(out)
+        assert process.wait(30) == STORAGE
+        assert "Traceback" not in log.read_text()
+        ballast.unlink()
+        assert bench.run("--no-download").returncode == 0
+        check(bench)

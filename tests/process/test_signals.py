@@ -20,7 +20,7 @@ def slow_answer(nth, seconds):
     return [{"on": ["create"], "nth": nth, "do": {"kind": "delay", "seconds": seconds}}]
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_stops_creates_at_once(tmp_path, signum, code):
     """No create begins later than 100 ms after a signal; ids are printed, and a resume finishes, one charge each."""
     with serving() as server:
@@ -71,6 +71,23 @@ def test_a_second_signal_ends_within_a_second(tmp_path):
         check(bench)
 
 
+def test_another_signal_during_the_end_leaves_at_once(tmp_path):
+    """SIGTERM while a SIGINT is being obeyed ends within a second, with the exit code of the first; nothing is lost."""
+    with serving(rules=slow_answer(3, LONG)) as server:
+        bench = Bench(tmp_path, server, images(5))
+        with bench.started() as process:
+            bench.await_creates(3)
+            process.send_signal(signal.SIGINT)
+            pause(0.3)
+            began = time.monotonic()
+            interrupt(process, signal.SIGTERM)
+            assert time.monotonic() - began < 1
+        assert process.returncode == 130
+        bench.status()
+        assert bench.run().returncode == 0
+        check(bench)
+
+
 def test_a_suspended_run_goes_on_without_a_burst(tmp_path):
     """After three seconds asleep a run keeps to its rate of reads, and finishes."""
     with serving(world(concurrency=4)) as server:
@@ -95,4 +112,15 @@ def test_the_batch_outlives_its_reader(tmp_path):
         script = 'set -o pipefail; "$@" --json 2>&- | head -1'
         done = bench.shell("bash", "-c", script, "bash", *bench.command())
         assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+        check(bench)
+
+
+def test_the_batch_outlives_a_full_standard_output(tmp_path):
+    """With standard output on a full device the run goes on to its end, without a traceback."""
+    with serving() as server, open("/dev/full", "w") as full:
+        bench = Bench(tmp_path, server, images(3))
+        done = bench.run("--json", stdout=full)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
         check(bench)

@@ -128,10 +128,11 @@ async def test_limits_are_announced_and_enforced() -> None:
 
 
 async def test_two_requests_for_one_job_are_noticed() -> None:
-    """The ledger counts requests for the same job that overlap."""
+    """The ledger counts requests for the same job that overlap, and no others."""
     world = world_with({"kind": "delay", "seconds": 1})
     client = DirectClient(world)
     await asyncio.gather(*(client.send(ask(world, POLL)) for _ in range(2)))
+    await client.send(ask(world, POLL))
     assert dict(world.ledger.overlaps) == {world.jobs[0].id: 1}
 
 

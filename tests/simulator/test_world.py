@@ -172,3 +172,13 @@ def test_a_job_that_exists_already_is_known_by_its_id() -> None:
     assert (job.created_at, job.origin, len(world.jobs)) == (-100.0, "preload", 1)
     assert world.page(0.0, limit=9)[0] == [job]
     assert job.state(0.0) == "completed"
+
+
+def test_an_adopted_id_is_not_given_again() -> None:
+    """Jobs adopted from a world of the same seed keep their ids; new ones get others."""
+    ids = [job.id for job in World(seed=1).preload(6)][3:]
+    world = World(seed=1)
+    adopted = [world.adopt(id, type="face_swap") for id in ids[::-1]]
+    fresh = world.preload(3)
+    assert len({job.id for job in adopted + fresh}) == 6
+    assert [world.find(id) for id in ids[::-1]] == adopted

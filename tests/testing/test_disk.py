@@ -200,3 +200,46 @@ def test_files_can_be_put_and_looked_at() -> None:
     assert repr(disk) == "MemoryDisk(1 files, 4 bytes)"
     with pytest.raises(StorageError, match="ENOTDIR"):
         disk.put("a/b/c", b"")
+
+
+async def test_the_write_hook_sees_what_is_appended() -> None:
+    """A write is told of with its data before it takes effect."""
+    disk = MemoryDisk()
+    seen: list[tuple[str, bytes, bytes]] = []
+    disk.on_write = lambda path, data: seen.append((path, data, disk.content(path)))
+    await file_with(disk, "a", b"xy")
+    assert seen[0] == ("a", b"xy", b"")
+
+
+async def test_a_slow_commit() -> None:
+    """A commit is written at once and durable later, one after the other."""
+    disk, seconds = MemoryDisk(), iter([5.0, 1.0])
+    disk.commit_seconds = lambda: next(seconds)
+    file = await disk.append("a")
+    first, second = file.commit(b"x"), file.commit(b"y")
+    await asyncio.sleep(4.9)
+    assert (disk.content("a"), disk.durable("a"), disk.unsynced("a")) == (b"xy", b"", b"xy")
+    await first
+    assert disk.durable("a") == b"x"
+    await second
+    assert disk.durable("a") == b"xy"
+
+
+async def test_land() -> None:
+    """A part of a write that was cut short stands there, and may be lost."""
+    disk = MemoryDisk()
+    await file_with(disk, "a", b"x")
+    disk.land("a", b"y")
+    assert disk.content("a").endswith(b"xy")
+    assert disk.crash(random.Random(1), "everything").content("a").endswith(b"xy")
+    assert disk.crash().content("a").endswith(b"x")
+
+
+async def test_durable_is_about_the_name_too() -> None:
+    """A file whose name may be lost is not durable, however well its data is synced."""
+    disk = MemoryDisk()
+    file = await disk.create("a")
+    await file.commit(b"x")
+    assert disk.durable("a") is None
+    await disk.rename("a", "b")
+    assert (disk.durable("a"), disk.durable("b")) == (None, b"x")

@@ -1,0 +1,140 @@
+"""Side by side on one simulated service: this engine, the vendor's own client, and the loop that people write.
+
+    python benchmarks/peers.py [--jobs 100 1000 10000] [--speed 1] [--limits none scaled] [--rows …] [--json] [--smoke]
+
+Caveats first. Client and server are on this machine, over loopback TCP, a process each, one contender after the other,
+each against a fresh server of the same seed: job n takes as long for each of them. The service is this project's own
+simulator and not the vendor's; its CPU stands beside each row, and where it or the client's comes near the wall time,
+that process is the limit, not the schedule. All jobs are videos (median 91 s, at least 30 s, lognormal) and are created
+as fast as the contender likes; nothing fails and nothing is downloaded. At a speed other than 1 the jobs are as many
+times shorter, and so are the contenders' own waiting times (for the engine its policy; not its prior of 90 s, nor the
+second it leaves between lists), but not Retry-After: quote figures of speed 1 where requests are limited. The limit
+"scaled" is 1.2 reads a job and minute, for 100 jobs the published 120 a minute; creates are not limited.
+
+The vendor's client is `sume-client` from PyPI (`pip install -e '.[bench]'`), asynchronous, `subscribe` once a job, on
+the surface it speaks; without it that row is left out. The loop is aiohttp with its defaults, a coroutine a job, a poll
+every 2 s until "completed". Each of the two gives a job up when its own code does. The engine is as it comes, with its
+journal on this disk; `open` is its second dialect, whose list shows 100 jobs at most and no more pages.
+
+"status a job" is all reads but one result a job: polls, pages of lists, results asked for too early, and refusals.
+"told" is the delay from a job's end until an answer first said so (by the server's ledger), "got" until the client had
+the result in hand; simulated seconds both: mean, median, 95th percentile. CPU is user + system of the batch, memory the
+peak of the process, imports included. "lost" jobs were paid, or never created, and have no result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import sys
+import urllib.request
+from importlib.util import find_spec
+from statistics import mean, median
+
+from _alone import Figures, alone, serving
+from _peers import engine, loop, sdk, serve
+
+CONTENDERS = {"serve": serve, "engine": engine, "sdk": sdk, "loop": loop}
+ROWS = {
+    "sumeasync": ("engine", {"dialect": "so"}),
+    "sumeasync, open": ("engine", {"dialect": "open"}),
+    "sume-client": ("sdk", {}),
+    "aiohttp loop": ("loop", {}),
+}
+READS_A_JOB_AND_MINUTE = 1.2
+KINDS = {
+    "creates": ("POST /videos/generations", "POST /video-router/generate"),
+    "polls": ("GET /jobs/{id}", "GET /jobs/{id}/status"),
+    "lists": ("GET /jobs",),
+    "results": ("GET /jobs/{id}/result",),
+}
+CATALOG = "GET /open/catalog/{model}"
+WIDTH = 9
+
+
+def measure(name: str, jobs: int, speed: float, limits: str) -> Figures:
+    """One row: one contender against a server of its own."""
+    contender, options = ROWS[name]
+    limit = math.ceil(READS_A_JOB_AND_MINUTE * jobs) if limits == "scaled" else None
+    with serving("serve", speed=speed, reads_per_minute=limit) as base:
+        client = alone(contender, base=base, jobs=jobs, speed=speed, **options)
+        with urllib.request.urlopen(f"{base}/figures") as answer:  # noqa: S310 - our own server
+            server = json.load(answer)
+    ledger, got = server["ledger"], client["got_at"]
+    requests, detections = ledger["requests"], ledger["detections"]
+    told = [one["detected_at"] - one["ended_at"] for one in detections.values()]
+    in_hand = [(at - server["began"]) * speed - detections[job_id]["ended_at"] for job_id, at in got.items()]
+    return {
+        "contender": name,
+        "wall s": client["seconds"],
+        **{kind: sum(requests.get(route, 0) for route in routes) for kind, routes in KINDS.items()},
+        "429": ledger["statuses"].get("429", 0),
+        "status/job": (ledger["times"]["read"] - len(got) - requests.get(CATALOG, 0)) / jobs,
+        "cpu s": client["cpu"],
+        "MiB": client["peak_mib"],
+        **{f"told {what}": seconds for what, seconds in spread(told).items()},
+        **{f"got {what}": seconds for what, seconds in spread(in_hand).items()},
+        "lost": jobs - len(got),
+        "server s": server["cpu"],
+        "errors": client["errors"],
+    }
+
+
+def spread(seconds: list[float]) -> Figures:
+    """Mean, median and 95th percentile; nothing of nothing."""
+    ordered = sorted(seconds) or [math.nan]
+    return {"mean": mean(ordered), "med": median(ordered), "p95": ordered[len(ordered) * 95 // 100]}
+
+
+def show(row: Figures) -> str:
+    """One line of the table."""
+    cells = [f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in list(row.values())[1:-1]]
+    lost = ", ".join(f"{count} {name}" for name, count in row["errors"].items())
+    return (
+        f"{row['contender']:16}" + "".join(f"{cell:>{WIDTH + 2}}" for cell in cells) + (f"  ({lost})" if lost else "")
+    )
+
+
+def main() -> None:
+    """Read the command line, measure, print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds in a real one")
+    parser.add_argument("--limits", nargs="+", choices=("none", "scaled"), default=["none", "scaled"])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="which contenders")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--smoke", action="store_true", help="small and quick: proves that it runs, measures nothing")
+    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--options", type=json.loads, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.contender:
+        print(json.dumps(asyncio.run(CONTENDERS[arguments.contender](**arguments.options))))
+        return
+    if arguments.smoke:
+        arguments.jobs, arguments.speed, arguments.limits = [12], 60.0, ["none"]
+    run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Every row that can be had, as it comes."""
+    names = [name for name in arguments.rows if ROWS[name][0] != "sdk" or find_spec("sume_client")]
+    for name in set(arguments.rows) - set(names):
+        print(f"{name} is not installed and therefore left out: pip install -e '.[bench]'", file=sys.stderr)
+    for jobs in arguments.jobs:
+        for limits in arguments.limits:
+            setting = {"jobs": jobs, "limits": limits, "speed": arguments.speed}
+            for number, name in enumerate(names):
+                row = measure(name, jobs, arguments.speed, limits)
+                if arguments.json:
+                    print(json.dumps(setting | row), flush=True)
+                    continue
+                if number == 0:
+                    print(f"\n{jobs} jobs, limits: {limits}, speed {arguments.speed:g}")
+                    print(f"{'':16}" + "".join(f"{head:>{WIDTH + 2}}" for head in list(row)[1:-1]))
+                print(show(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
