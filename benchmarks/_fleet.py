@@ -35,12 +35,16 @@ from sumeasync.engine.sweeping import Sweeping
 from sumeasync.errors import NotReadyError
 from sumeasync.models import JobView, Spec
 
-__all__ = ["Figures", "Kind", "Schedule", "clairvoyant", "engine", "fleet", "peer"]
+__all__ = ["Figures", "Kind", "Schedule", "clairvoyant", "engine", "fleet", "peer", "steady"]
 
 Figures = dict[str, float]
 Schedule = Callable[[int, Random], float]
 """(polls of the job so far, rng) -> seconds to the next one."""
 
+Span = tuple[float, float]
+"""Delays count from the first of the two times, and at the second, in seconds, all is over."""
+
+ALL: Span = (0.0, math.inf)
 Order = Literal["created", "ended"]
 GRAIN_SECONDS = 1e-6
 NOT_READY = Faulted(NotReadyError("no result yet", status=409, code="job_not_completed"))
@@ -55,11 +59,6 @@ class Kind(msgspec.Struct, frozen=True):
     jobs: int
     in_flight: int
 
-    @property
-    def counted(self) -> range:
-        """The jobs whose delay counts: neither those that all began together nor those that end among few."""
-        return range(self.in_flight, self.jobs - self.in_flight) or range(self.jobs)
-
 
 def fleet(mix: Sequence[tuple[str, float, float]], jobs: int, in_flight: int) -> list[Kind]:
     """`jobs` in all, as many of each kind in flight, and so many in all that the kinds end together."""
@@ -70,18 +69,26 @@ def fleet(mix: Sequence[tuple[str, float, float]], jobs: int, in_flight: int) ->
     ]
 
 
+def steady(mix: Sequence[tuple[str, float, float]], in_flight: int, seconds: float) -> list[Kind]:
+    """More jobs than can end in `seconds`, as many of each kind in flight."""
+    each = in_flight // len(mix)
+    return [Kind(*kind, math.ceil(each * (2.0 + 1.2 * seconds / kind[1])), each) for kind in mix]
+
+
 class World:
     """What the server knows: when each job ends; and the tally of who was told what, and when."""
 
-    def __init__(self, kinds: Sequence[Kind], seed: int, slower: float = 1.0) -> None:
+    def __init__(self, kinds: Sequence[Kind], seed: int, span: Span = ALL, slower: float = 1.0) -> None:
         self.kinds = kinds
+        self.span = span
         self._durations = [array("d", durations(kind, seed, slower)) for kind in kinds]
         self._begun = [0] * len(kinds)
         self._left = [kind.jobs for kind in kinds]
-        self._born: list[tuple[int, int, float]] = []  # by number: kind, number within it, end
+        self._born: list[tuple[int, float]] = []  # by number: kind, end
         self._ending: list[tuple[float, int]] = []
         self._told: dict[int, float] = {}
         self.left = sum(kind.jobs for kind in kinds)
+        self.known = 0
         self.active: list[int] = []
         self.ended: list[int] = []
         self.delays = array("d")
@@ -99,7 +106,7 @@ class World:
         number, within = len(self._born), self._begun[kind]
         end = self.now + self._durations[kind][within]
         self._begun[kind] += 1
-        self._born.append((kind, within, end))
+        self._born.append((kind, end))
         heappush(self._ending, (end, number))
         self.active.append(number)
         return number
@@ -109,7 +116,7 @@ class World:
 
     def end_of(self, number: int) -> float:
         """When the job ends."""
-        return self._born[number][2]
+        return self._born[number][1]
 
     def settle(self, order: Order) -> None:
         """Move what has ended by now from the active ones to the ended ones, which stand in this order."""
@@ -124,15 +131,16 @@ class World:
 
     def detected(self, number: int) -> None:
         """The job itself answered that it has ended."""
-        kind, within, end = self._born[number]
+        end = self.end_of(number)
+        self.known += 1
         told = self._told.pop(number, self.now)
-        if within in self.kinds[kind].counted:
+        if self.now >= self.span[0]:
             self.delays.append(self.now - end)
             self.told_delays.append(told - end)
 
     def figures(self) -> Figures:
         """The run so far, in requests a job and seconds."""
-        jobs, ordered = len(self._born), sorted(self.delays)
+        jobs, ordered = self.known, sorted(self.delays)
         return {
             "requests": 1.0 + self.reads / jobs,
             "polls": self.reads / jobs - 1.0,
@@ -157,14 +165,16 @@ def engine(
     rate: float | None = None,
     settings: Settings | None = None,
     *,
+    span: Span = ALL,
     warm: int = 0,
     slower: float = 1.0,
     order: Order = "created",
+    results: bool = True,
 ) -> Figures:
     """This engine, with a budget of `rate` reads a second.
 
     `warm` jobs of each kind were learned from before; the present ones are `slower` than those by this factor. The list
-    of ended jobs puts the newest first in this `order`.
+    of ended jobs puts the newest first in this `order`. Without `results` a job is over once it is known to have ended.
     """
     settings = settings or Settings()
     learned = Durations(TYPICAL_SECONDS) if settings.learn else None
@@ -173,17 +183,25 @@ def engine(
             for seconds in durations(msgspec.structs.replace(kind, jobs=warm), seed + 1, 1.0):
                 at = (None, 0.0, None, max(0.0, seconds - 1.0))
                 learned.fold(Ended("k", "j", "completed", seconds, kind.type, *at))
-    return Harness(World(kinds, seed, slower), seed, rate, settings, learned, order).run()
+    return Harness(World(kinds, seed, span, slower), seed, rate, settings, learned, order, results=results).run()
 
 
 class Harness:
     """The engine without its input and output: what `engine/run.py` does with a step, against the world at once."""
 
     def __init__(
-        self, world: World, seed: int, rate: float | None, settings: Settings, learned: Durations | None, order: Order
+        self,
+        world: World,
+        seed: int,
+        rate: float | None,
+        settings: Settings,
+        learned: Durations | None,
+        order: Order,
+        *,
+        results: bool,
     ) -> None:
         rng = Random(seed)
-        self.world, self.order = world, order
+        self.world, self.order, self.results = world, order, results
         self.specs = [Spec(kind.type, kind.type, download=False) for kind in world.kinds]
         self.budget = Budget(read=budget(rate))
         pacer = Pacer(settings.policies(), rng, learned)
@@ -215,7 +233,7 @@ class Harness:
         for number, kind in enumerate(world.kinds):
             for _ in range(kind.in_flight):
                 self.begin(number)
-        while world.left:
+        while world.left and world.now < world.span[1]:
             job = scheduler.take(world.now)
             if job is not None:
                 self.perform(job)
@@ -232,29 +250,33 @@ class Harness:
 
     def perform(self, job: Job) -> None:
         """One step."""
-        was, hint, now, status = job.step, job.hint, self.world.now, 200
+        was, now, status = job.step, self.world.now, 200
         if was is Step.SWEEP:
             drive(self.sweeping.perform(job))
         else:
             event = self.answer(job)
             status = 409 if event is NOT_READY else 200
             then = self.lifecycle.advance(job, event, now, now)
-            if was is Step.POLL:
-                self.sweeping.learn(job, hint, event)
-                if job.status is None:
-                    self.world.wasted += 1
-                elif hint is Hint.COMPLETED or isinstance(event, Seen):
-                    self.world.detected(int(job.id or ""))
-            elif was is Step.CREATE:
-                self.jobs[job.id or ""] = job
-                self.scheduler.settle(job.type)
-            if then.outcome is None:
+            self.note(job, was, event)
+            if then.outcome is None and (self.results or job.step is not Step.RESULT):
                 self.scheduler.push(job, now + then.delay)
             else:
                 self.end(job)
         self.world.reads += LANES[was] == "read"
         self.budget.record(LANES[was], status, {}, now, now)
         self.scheduler.release(LANES[was])
+
+    def note(self, job: Job, was: Step, event: Event) -> None:
+        """What follows from an answer for those beside the job."""
+        if was is Step.CREATE:
+            self.jobs[job.id or ""] = job
+            self.scheduler.settle(job.type)
+        elif was is Step.POLL:
+            self.sweeping.learn(job, event)
+            if job.status is None:
+                self.world.wasted += 1
+            else:
+                self.world.detected(int(job.id or ""))
 
     def end(self, job: Job) -> None:
         """The job is over; the next of its kind comes in."""
@@ -311,15 +333,23 @@ def drive(steps: Coroutine[None, None, None]) -> None:
     raise AssertionError("it waits")
 
 
-def peer(schedule: Schedule, kinds: Sequence[Kind], seed: int, rate: float | None = None) -> Figures:
+def peer(
+    schedule: Schedule,
+    kinds: Sequence[Kind],
+    seed: int,
+    rate: float | None = None,
+    *,
+    span: Span = ALL,
+    results: bool = True,
+) -> Figures:
     """A coroutine a job: wait as scheduled, wait for the turn, ask; once it has ended ask for its result."""
     rng = Random(seed)
-    return in_turn(World(kinds, seed), rate, lambda end, now, polls: now + schedule(polls, rng))
+    return in_turn(World(kinds, seed, span), rate, lambda end, now, polls: now + schedule(polls, rng), direct=not results)
 
 
-def clairvoyant(kinds: Sequence[Kind], seed: int, rate: float | None = None) -> Figures:
+def clairvoyant(kinds: Sequence[Kind], seed: int, rate: float | None = None, *, span: Span = ALL) -> Figures:
     """Ask for each result once, at the moment there is one: nothing can do better but by the order of those that wait."""
-    return in_turn(World(kinds, seed), rate, lambda end, now, polls: max(end, now), direct=True)
+    return in_turn(World(kinds, seed, span), rate, lambda end, now, polls: max(end, now), direct=True)
 
 
 def in_turn(
@@ -338,7 +368,7 @@ def in_turn(
     for number, kind in enumerate(world.kinds):
         for _ in range(kind.in_flight):
             begin(number)
-    while queue:
+    while queue and world.now < world.span[1]:
         at, _, which, number, polls = heappop(queue)
         world.now = max(world.now, at)
         while (delay := limit.reserve("read", world.now)) > 0.0:

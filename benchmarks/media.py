@@ -7,7 +7,8 @@ the one of this checkout, the files come from the page cache. The downloader has
 kind, keeps notes to resume from, syncs it, and renames it; `curl --parallel` only writes it. So there is a third row:
 curl, then `sha256sum` over all files, then `sync` on each. All three have the same number of transfers open at once.
 Contenders take turns and start with an empty directory; MB are 10^6 bytes; CPU is user + system of the contender
-without the server; wall time and CPU of curl include the start of its process, those of the downloader not the import.
+without the server, memory the peak of the downloader's process; wall time and CPU of curl include the start of its
+process, those of the downloader not the import.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def measure(arguments: argparse.Namespace) -> Figures:
         rows["curl"] = {"contender": "curl", "whole": False}
         rows["curl_sha256sum_sync"] = {"contender": "curl", "whole": True}
     figures: Figures = {} if shutil.which("curl") else {"curl": "not installed"}
-    fleets = FLEETS if arguments.full else SMOKE
+    fleets = SMOKE if arguments.smoke else FLEETS
     for fleet, (files, size) in fleets.items():
         with tempfile.TemporaryDirectory(prefix=".media-", dir=Path(__file__).parent) as parent:
             Path(parent, "file").write_bytes(MP4 + os.urandom(size - len(MP4)))
@@ -124,4 +125,4 @@ def measure(arguments: argparse.Namespace) -> Figures:
 CONTENDERS: dict[str, Contender] = {"serve": serve, "downloader": downloader, "curl": curl}
 
 if __name__ == "__main__":
-    main(__doc__, CONTENDERS, measure, rounds=(3, 1), full=(1, 0))
+    main(__doc__, CONTENDERS, measure, rounds=(3, 1))

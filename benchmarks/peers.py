@@ -16,7 +16,8 @@ the surface it speaks; without it that row is left out. The loop is aiohttp with
 every 2 s until "completed". Each of the two gives a job up when its own code does. The engine is as it comes, with its
 journal on this disk; `open` is its second dialect, whose list shows 100 jobs at most and no more pages.
 
-"status a job" is all reads but one result a job: polls, pages of lists, results asked for too early, and refusals.
+"status/job" is all reads but the results, by jobs that got one: polls, pages of lists, results asked for too early, and
+refusals. Where many are lost it says little.
 "told" is the delay from a job's end until an answer first said so (by the server's ledger), "got" until the client had
 the result in hand; simulated seconds both: mean, median, 95th percentile. CPU is user + system of the batch, memory the
 peak of the process, imports included. "lost" jobs were paid, or never created, and have no result.
@@ -32,12 +33,13 @@ import sys
 import urllib.request
 from importlib.util import find_spec
 from statistics import mean, median
+from typing import Any
 
-from _alone import Figures, alone, serving
+from _alone import Contender, Figures, alone, serving
 from _peers import engine, loop, sdk, serve
 
-CONTENDERS = {"serve": serve, "engine": engine, "sdk": sdk, "loop": loop}
-ROWS = {
+CONTENDERS: dict[str, Contender] = {"serve": serve, "engine": engine, "sdk": sdk, "loop": loop}
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "sumeasync": ("engine", {"dialect": "so"}),
     "sumeasync, open": ("engine", {"dialect": "open"}),
     "sume-client": ("sdk", {}),
@@ -51,7 +53,6 @@ KINDS = {
     "results": ("GET /jobs/{id}/result",),
 }
 CATALOG = "GET /open/catalog/{model}"
-WIDTH = 9
 
 
 def measure(name: str, jobs: int, speed: float, limits: str) -> Figures:
@@ -71,7 +72,7 @@ def measure(name: str, jobs: int, speed: float, limits: str) -> Figures:
         "wall s": client["seconds"],
         **{kind: sum(requests.get(route, 0) for route in routes) for kind, routes in KINDS.items()},
         "429": ledger["statuses"].get("429", 0),
-        "status/job": (ledger["times"]["read"] - len(got) - requests.get(CATALOG, 0)) / jobs,
+        "status/job": (ledger["times"]["read"] - len(got) - requests.get(CATALOG, 0)) / max(1, len(got)),
         "cpu s": client["cpu"],
         "MiB": client["peak_mib"],
         **{f"told {what}": seconds for what, seconds in spread(told).items()},
@@ -90,11 +91,19 @@ def spread(seconds: list[float]) -> Figures:
 
 def show(row: Figures) -> str:
     """One line of the table."""
-    cells = [f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in list(row.values())[1:-1]]
+    shown = {head: f"{cell:.2f}" if isinstance(cell, float) else str(cell) for head, cell in row.items()}
     lost = ", ".join(f"{count} {name}" for name, count in row["errors"].items())
-    return (
-        f"{row['contender']:16}" + "".join(f"{cell:>{WIDTH + 2}}" for cell in cells) + (f"  ({lost})" if lost else "")
-    )
+    return line(row["contender"], {head: shown[head] for head in heads(row)}) + (f"  ({lost})" if lost else "")
+
+
+def heads(row: Figures) -> list[str]:
+    """The heads of the columns of figures."""
+    return [head for head in row if head not in ("contender", "errors")]
+
+
+def line(name: str, cells: dict[str, str]) -> str:
+    """Cells under their heads."""
+    return f"{name:16}" + "".join(f"{cell:>{max(len(head), 6) + 2}}" for head, cell in cells.items())
 
 
 def main() -> None:
@@ -132,7 +141,7 @@ def run(arguments: argparse.Namespace) -> None:
                     continue
                 if number == 0:
                     print(f"\n{jobs} jobs, limits: {limits}, speed {arguments.speed:g}")
-                    print(f"{'':16}" + "".join(f"{head:>{WIDTH + 2}}" for head in list(row)[1:-1]))
+                    print(line("", {head: head for head in heads(row)}))
                 print(show(row), flush=True)
 
 

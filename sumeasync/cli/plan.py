@@ -25,6 +25,8 @@ def plan(
     max_in_flight: options.MaxInFlight = None,
     read_rate: options.ReadRate = None,
     create_rate: options.CreateRate = None,
+    no_learn: options.NoLearn = False,
+    no_sweep: options.NoSweep = False,
     concurrency: Annotated[
         int | None, typer.Option("--concurrency", metavar="N", min=1, help="Jobs the server runs at once.")
     ] = None,
@@ -57,6 +59,8 @@ def plan(
         read_rate=read_rate,
         create_rate=create_rate,
         download=False,
+        learn=False if no_learn else None,
+        sweep=False if no_sweep else None,
     )
     costs = read_costs(cost or [])
     specs = read_manifest(manifest, form).specs

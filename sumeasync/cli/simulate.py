@@ -80,7 +80,7 @@ async def serve_until_stopped(world: World, host: str, port: int, speed: float) 
                 f"In another terminal:\n"
                 f"  export SUME_API_BASE_URL={base_url} SUME_API_KEY=sume_live_simulated\n"
                 f"  sumeasync run MANIFEST --out outputs\n"
-                f"Ctrl-C stops it.",
+                f"With --dialect open the base URL is {base_url.replace('/api/v1', '/v1')}. Ctrl-C stops it.",
                 err=True,
             )
             await asyncio.Event().wait()

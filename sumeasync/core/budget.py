@@ -140,6 +140,7 @@ class _Lane:
         self.paused_until = -math.inf
         self.in_flight = 0
         self._refusals = 0  # in a row
+        self._fell = False  # the rate fell in this row already
         self._stale = 0  # requests still in flight from before the last refusal: their answers tell nothing new
         self.follow(Window())
 
@@ -174,16 +175,21 @@ class _Lane:
         """The limit let a request through; only a useful reply may speed anything up."""
         if current:
             self._refusals = 0
+            self._fell = False
         if useful:
             self._adaptive.accepted(now)
 
     def refused(self, hint: float | None, view: LimitView | None, now: float, *, current: bool) -> float:
         """Learn from a 429; how long to pause."""
         spent = view is not None and view.remaining == 0 and view.reset_seconds is not None
+        self._adaptive.note_refusal(now)
         if current:
             self._stale = self.in_flight
-            if not self._refusals and not spent:  # an announced window explains itself
-                self._adaptive.refused(now, hint or 0.0)
+            if not spent and self._refusals < 2:  # an announced window explains itself
+                accident = self._refusals == 0 and self._adaptive.looks_accidental(now, hint or 0.0)
+                if not accident and not self._fell:
+                    self._adaptive.refused(now, hint or 0.0)
+                    self._fell = True
             self._refusals += 1
         if hint:
             return hint

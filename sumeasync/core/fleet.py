@@ -86,7 +86,7 @@ class Fleet:
 
     def take(self, job: Job, now: float) -> None:
         """The job that `first` answered is polled now."""
-        self._pressure = self.pacer.worth(job, now) if job.ticket < 0 else 1.0
+        self._pressure = self.pacer.worth(job, now) / job.spec.weight if job.ticket < 0 else 1.0
         self.discard(job)
 
     def _choose(self, now: float) -> Job | None:

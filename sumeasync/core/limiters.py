@@ -94,16 +94,23 @@ class Adaptive:
     """A limit nobody announced, found from refusals; free until the first one.
 
     CUBIC (RFC 9438) on a rate: a refusal marks the rate that was really accepted, falls to 0.7 of it, and growth then
-    flattens at the mark before it probes beyond. It rests while less than half is used, and so never grows past twice
-    the rate that is accepted.
+    flattens at the mark before it probes beyond. A mark that is met again is the limit: then it falls by a tenth only,
+    and takes twice as long to probe again, up to a quarter of an hour. It rests while less than half is used, and so
+    never grows past twice the rate that is accepted.
     """
 
-    __slots__ = ("_accepted", "_accepted_at", "_grown_seconds", "_mark", "_since", "next_at", "rate")
+    __slots__ = (
+        "_accepted", "_accepted_at", "_drop", "_grown_seconds", "_mark", "_plateau", "_refused", "_since",
+        "next_at", "rate",
+    )  # fmt: skip  # one name a line would hide the list
 
-    _DROP = 0.7
-    _PLATEAU_SECONDS = 90.0  # from a drop back to the mark
+    _DROPS = 0.7, 0.9  # at a mark that is new, and at one that was found before
+    _SAME = 0.85
+    _PLATEAU_SECONDS, _LONGEST_PLATEAU_SECONDS = 90.0, 720.0  # from a drop back to the mark
     _HORIZON_SECONDS = 60.0  # the accepted rate is an average over this
     _SLOWEST = 0.1  # below this the pauses after refusals do better than a rate
+    _SAFE = 0.93  # of the mark: below it the limit is not the reason
+    _RARE, _SHORT_WAIT_SECONDS = 0.03, 5.0  # of refusals that may be accidents
     _BLIND = 1.0  # assumed where nothing was accepted yet
 
     def __init__(self) -> None:
@@ -111,8 +118,10 @@ class Adaptive:
         self.next_at = _FREE
         self._mark = math.inf
         self._accepted = _Tally(self._HORIZON_SECONDS, slots=60)
+        self._refused = _Tally(self._HORIZON_SECONDS, slots=60)
         self._since = self._accepted_at = math.inf
         self._grown_seconds = 0.0
+        self._drop, self._plateau = self._DROPS[0], self._PLATEAU_SECONDS
 
     def take(self, now: float) -> None:
         """Pay for one request."""
@@ -126,8 +135,19 @@ class Adaptive:
         if self.rate == math.inf or self._measured(now) < 0.5 * self.rate:
             return
         self._grown_seconds += min(max(0.0, gap), 2.0 / self.rate)  # a pause is not time spent growing
-        swing = self._grown_seconds / self._PLATEAU_SECONDS - 1.0
-        self.rate = max(self.rate, self._mark * (1.0 + (1.0 - self._DROP) * swing**3))
+        swing = self._grown_seconds / self._plateau - 1.0
+        self.rate = max(self.rate, self._mark * (1.0 + (1.0 - self._drop) * swing**3))
+
+    def note_refusal(self, now: float) -> None:
+        """One request was refused for its rate, whatever follows from it."""
+        self._refused.add(now)
+
+    def looks_accidental(self, now: float, wait_seconds: float) -> bool:
+        """Whether the refusals noted are few, and no long wait is asked for; a limit refuses one after the other."""
+        self._accepted.expire(now)
+        few = self._refused.count <= self._RARE * self._accepted.count
+        below = self._mark == math.inf or self.rate < self._SAFE * self._mark
+        return few and below and wait_seconds < self._SHORT_WAIT_SECONDS
 
     def refused(self, now: float, wait_seconds: float) -> None:
         """The server refused one request for its rate: call once for all that were refused together.
@@ -135,8 +155,13 @@ class Adaptive:
         `wait_seconds` is the server's hint, or 0: what it accepted so far was then for that time too.
         """
         measured = self._measured(now, wait_seconds) or self._BLIND
-        self._mark = max(self._SLOWEST, min(self.rate, measured))
-        self.rate = max(self._SLOWEST, self._DROP * self._mark)
+        paced = self.rate < math.inf and measured >= 0.5 * self.rate  # pauses lower what is measured, not the limit
+        mark = max(self._SLOWEST, self.rate if paced else min(self.rate, measured))
+        known = self._SAME * self._mark <= mark < math.inf and self._mark < math.inf
+        self._drop = self._DROPS[known]
+        self._plateau = min(2.0 * self._plateau, self._LONGEST_PLATEAU_SECONDS) if known else self._PLATEAU_SECONDS
+        self._mark = mark
+        self.rate = max(self._SLOWEST, self._drop * mark)
         self._grown_seconds = 0.0
 
     def _measured(self, now: float, ahead_seconds: float = 0.0) -> float:
@@ -146,24 +171,37 @@ class Adaptive:
 
 
 class Window:
-    """A limit the server announces: what remains is spread over the time until the window resets.
+    """A limit the server announces: `limit` requests in each window, and when the present one resets.
+
+    Requests go at an even pace below the limit, which holds in every window wherever it begins (see `Pace`); so the
+    reset, announced in whole seconds and rounded who knows how, need not be known exactly. The length of the windows
+    must: it is the largest reset announced, or a second more. The longer one is assumed until the server's own count
+    of a window's requests, held against the pace, proves the shorter.
 
     `remaining - in_flight` never promises too much: the smallest `remaining` of the window was true when some answer
-    left the server, and only requests still unanswered can have been counted since. The pace is at most 5 % above the
-    window's even pace, so saved-up allowance is not spent in a burst. A reset is taken as latest announced.
+    left the server, and only requests still unanswered can have been counted since. When it runs short although the
+    pace was kept, others spend from the same window: the rest is spread over the time until the reset.
     """
 
-    __slots__ = ("_assumed", "_length", "_sent_at", "in_flight", "limit", "next_at", "remaining", "reset_at")
+    __slots__ = (
+        "_assumed", "_even_since", "_length", "_most_used", "_sent", "_sent_at", "_spare", "_whole",
+        "in_flight", "limit", "next_at", "remaining", "reset_at",
+    )  # fmt: skip  # one name a line would hide the list
 
     _SAME_SECONDS = 2 * GRAIN_SECONDS  # two announced resets this close are one window
-    _HASTE = 1.05
+    _SHARE = 0.98
+    _COARSE = 10 * GRAIN_SECONDS  # in shorter windows the grain hides whether others spend
+    _PROOF_WINDOWS = 3.0
 
     def __init__(self, in_flight: int = 0) -> None:
         self.in_flight = in_flight
         self.limit = self.remaining = math.inf
         self.reset_at = self._sent_at = self.next_at = _FREE
-        self._length = 0.0
+        self._length = 0.0  # the longest reset announced
+        self._spare = GRAIN_SECONDS  # by which a window may be longer
+        self._whole = False  # a window was seen from its start
         self._assumed = False  # the present window was never announced, only expected
+        self._even_since, self._sent, self._most_used = math.inf, 0, 0.0
 
     @property
     def rate(self) -> float:
@@ -177,6 +215,7 @@ class Window:
             self._assumed = True
             self.reset_at += self._length * math.ceil((now - self.reset_at) / self._length)
         self.in_flight += 1
+        self._sent += 1
         self._sent_at = now
         self._plan(now)
 
@@ -187,6 +226,7 @@ class Window:
             self.remaining -= 1  # it may have been counted
         else:
             self._learn(view, view.remaining, now + view.reset_seconds, now)
+            self._prove(view.remaining, now)
         self._plan(now)
 
     def denies(self, view: LimitView | None, now: float) -> bool:
@@ -215,12 +255,17 @@ class Window:
     def _learn(self, view: LimitView, remaining: float, reset_at: float, now: float) -> None:
         limit = view.limit or max(remaining + 1, self.limit if self.limit < math.inf else 0)
         late = reset_at > self.reset_at + self._SAME_SECONDS
-        fresh = late or self._assumed or (now >= self.reset_at and remaining > self.remaining)
+        jumped = remaining > self.remaining + self.in_flight + 1  # more than answers out of order can explain
+        fresh = late or jumped or self._assumed or (now >= self.reset_at and remaining > self.remaining)
         if fresh or limit != self.limit:
             # Untouched right after the last one ended, it is seen from its start: then the reset is the whole length.
             whole = abs(now - self.reset_at) <= 2 * self._SAME_SECONDS and remaining >= limit - self.in_flight - 1
             known = 0.0 if whole or limit != self.limit else self._length
-            self._length = max(known, reset_at - now, GRAIN_SECONDS)
+            length = max(known, reset_at - now, GRAIN_SECONDS)
+            if limit != self.limit or abs(length - self._length) > 0.5 * GRAIN_SECONDS:
+                self._spare, self._even_since = GRAIN_SECONDS, now
+                self._sent, self._most_used = 0, 0.0
+            self._length, self._whole = length, whole or known > 0.0
             self.limit, self.remaining, self.reset_at, self._assumed = limit, remaining, reset_at, False
         elif reset_at >= self.reset_at - self._SAME_SECONDS:
             self.remaining = min(self.remaining, remaining)
@@ -228,12 +273,28 @@ class Window:
         elif reset_at > now + self._SAME_SECONDS:  # not the echo of a window just past: the server knows better
             self.remaining, self.reset_at = remaining, reset_at
 
+    def _prove(self, remaining: float, now: float) -> None:
+        """Find out from the most the server ever counts in a window, at an even pace, whether windows are shorter."""
+        if self._spare == 0.0 or not self._whole:
+            return
+        self._most_used = max(self._most_used, self.limit - remaining)
+        seconds, rate = now - self._even_since, self._SHARE * self.limit / (self._length + self._spare)
+        if seconds >= self._PROOF_WINDOWS * (self._length + self._spare):
+            busy = self._sent >= 0.8 * rate * seconds
+            if busy and self._most_used <= rate * (self._length + 0.5 * self._spare) + 0.5:
+                self._spare = 0.0
+            self._even_since, self._sent, self._most_used = now, 0, 0.0
+
     def _plan(self, now: float) -> None:
         available = self.remaining - self.in_flight
         if not self._length:
             return
         if available < 1:
             self.next_at = self.reset_at + GRAIN_SECONDS
-        else:
-            interval = max((self.reset_at - now) / (available + 1), self._length / (self.limit * self._HASTE))
-            self.next_at = self._sent_at + interval
+            return
+        length, left = self._length + self._spare, self.reset_at - now
+        interval = length / (self._SHARE * self.limit)
+        short = length >= self._COARSE and available < 0.5 * self.limit * left / length - 1
+        if short or not self._whole:
+            interval = max(interval, left / (available + 1))
+        self.next_at = self._sent_at + interval

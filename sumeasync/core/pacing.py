@@ -71,10 +71,13 @@ class Pacer:
 
     def worth(self, job: Job, now: float) -> float:
         """What asking about `job` now is worth; 1 is a request well spent where there is no shortage of them."""
-        policy, since = self.policy(job.type), now - job.seen
-        if job.seen == NEVER:  # it may have ended before it was adopted
+        policy = self.policy(job.type)
+        settled = not job.faults and self.time_left(job, now) > 0.0  # else no list can make up for an answer
+        seen = job.seen if settled else job.asked
+        if seen == NEVER:  # it may have ended before it was adopted
             return job.spec.weight * (1.0 + (now - job.born) / policy.interval) ** 2
-        model, age = self._of(job, job.seen)
+        since = now - seen
+        model, age = self._of(job, seen)
         if model is None:
             return job.spec.weight * (since / _usual_gap(job, policy, age)) ** 2
         return job.spec.weight * model.undetected(age, age + since) / model.worth_of(policy.interval)

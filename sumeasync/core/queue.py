@@ -51,13 +51,14 @@ class DelayQueue(Generic[Item]):
         self._seq = item.ticket = self._seq + 1
         heappush(self._heap, (due, self._seq, item))
         if len(self._heap) - self._live > max(PRUNE_ABOVE, self._live):
-            self._heap = [entry for entry in self._heap if entry[2].ticket == entry[1]]
-            heapify(self._heap)
+            self._prune()
 
     def sample(self, rng: Random, count: int) -> list[Item]:
         """Up to `count` of the waiting items, by chance; the same one may come twice."""
         if not self._live:
             return []
+        if len(self._heap) > 2 * self._live:
+            self._prune()
         picked = (self._heap[int(rng.random() * len(self._heap))] for _ in range(count))
         return [item for _, seq, item in picked if item.ticket == seq]
 
@@ -88,3 +89,7 @@ class DelayQueue(Generic[Item]):
         while heap and heap[0][2].ticket != heap[0][1]:
             heappop(heap)
         return heap[0][0] if heap else None
+
+    def _prune(self) -> None:
+        self._heap = [entry for entry in self._heap if entry[2].ticket == entry[1]]
+        heapify(self._heap)

@@ -75,13 +75,14 @@ class Round:
         active: list[tuple[Job, JobView]] = []
         completed: list[Job] = []
         ended: list[Job] = []
-        told, entries, word, filtered = len(self.told), 0, self._walks[0], True
+        told, word, filtered = len(self.told), self._walks[0], True
+        entries: set[str] = set()
         for view in views:
-            entries += 1
             filtered = filtered and view.word == word
-            job = jobs.get(view.id)
+            job = None if view.id in entries else jobs.get(view.id)
+            entries.add(view.id)
             if job is None or not job.ticket or job.step is not Step.POLL:
-                continue  # not ours, or being asked about already
+                continue  # not ours, told twice, or being asked about already
             self.told.add(view.id)
             if view.status is None or view.status == "queued" or view.status == "running":
                 active.append((job, view))
@@ -92,7 +93,7 @@ class Round:
         self.pages += 1
         self.found += len(completed) + len(ended)
         if next_cursor is not None:
-            self.longest = max(self.longest, entries)
+            self.longest = max(self.longest, len(entries))
         if word is not None and not filtered:  # the filter has no effect: another walk would show the same
             self.complete = False
             del self._walks[1:]
@@ -102,7 +103,14 @@ class Round:
     def missing(self, waiting: Iterable[Job], margin: float) -> list[Job]:
         """The jobs that no walk of this complete round has shown, of those known `margin` seconds before it began."""
         before = self.began - margin
-        return [job for job in waiting if job.id not in self.told and job.born < before]
+        unknown = (job for job in waiting if job.id not in self.told and job.asked < self.began)
+        return [job for job in unknown if job.born < before]
+
+    def cut(self) -> None:
+        """The next page cannot be had: what it would have told stays untold."""
+        self.pages += 1
+        self.complete = False
+        self._go_on(None, 0)
 
     def _go_on(self, cursor: str | None, news: int) -> None:
         self._idle = 0 if news else self._idle + 1

@@ -81,9 +81,10 @@ class Scheduler:
 
     def hasten(self, job: Job, hint: Hint) -> None:
         """Ask about a waiting job as soon as possible, because of a `hint` that it has ended."""
-        self.fleet.discard(job)
-        job.hint = hint
-        self._ready[Step.POLL].append(job)
+        if job.ticket:  # else it is being asked about already
+            self.fleet.discard(job)
+            job.hint = hint
+            self._ready[Step.POLL].append(job)
 
     def take(self, now: float) -> Job | None:
         """A job whose step may go now, with a place and a token taken for it; None when there is none."""

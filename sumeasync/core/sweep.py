@@ -45,6 +45,9 @@ EARLY_SECONDS = 1e-6
 SAMPLE = 32
 """Jobs looked at to estimate what all of them are worth."""
 
+PROBES = 8
+"""Missing jobs asked about before it is known what it means to be missing."""
+
 GAIN = 0.3
 AUDIT_PAGES = 8
 TRUSTED_RECALL, RECALL_JOBS, RECALL_FADE = 0.9, 10.0, 0.9
@@ -135,9 +138,11 @@ class Sweeps:
         found = round.read(views, next_cursor, jobs)
         for view in views:
             self._words[view.word] = view.status
-        completed, ended = [*found.completed], [*found.ended]
+        for job, _ in found.active:
+            self.trust.shown_active(job.id)
+        completed, ended = self._credible(found.completed), self._credible(found.ended)
         self._claim("shown", (*completed, *ended))
-        if self._pages % AUDIT_PAGES == 0 and found.active:
+        if found.active and (self.trust.wary or self._pages % AUDIT_PAGES == 0):
             audited = min((job for job, _ in found.active), key=lambda job: job.asked)
             self._claim("active", (audited,))
             ended.append(audited)
@@ -148,17 +153,25 @@ class Sweeps:
     def failed(self, now: float, *, refused: bool, seconds: float) -> None:
         """The page could not be had: again in some `seconds`, or, where the request was `refused`, in another way."""
         self._asking = False
-        self._due = now + max(seconds, self._least)
-        if refused:
-            way, self._round = self._present().way, None
+        round = self._present()
+        if refused and self.job.carry.cursor is not None:  # that there is a first page is worth something
+            round.cut()
+            if round.over:
+                self._end(round, now)
+        elif refused:
+            way, self._round = round.way, None
             self._ways[way] = Measure(coverage=0.0, rounds=1)
             self._probed = None
             if way == "all":
                 self.trust.distrust("the server refuses it")
+        self._due = now + max(seconds, self._least)
 
     def _present(self) -> Round:
         assert self._round is not None  # noqa: S101 - `first` began one
         return self._round
+
+    def _credible(self, jobs: Iterable[Job]) -> list[Job]:
+        return [job for job in jobs if not self.trust.refuted(job.id)]
 
     def _claim(self, claim: Claim, jobs: Iterable[Job]) -> None:
         for job in jobs:
@@ -235,7 +248,9 @@ class Sweeps:
         missing: list[Job] = []
         told = len(round.told)
         if round.way == "active" and round.complete and self.trust.believes("missing"):
-            missing = round.missing(self._fleet, self.trust.margin_seconds)
+            missing = self._credible(round.missing(self._fleet, self.trust.margin_seconds))
+            if not self.trust.tested("missing"):  # a state whose word is not known yet would hide all jobs in it
+                del missing[PROBES:]
             self._claim("missing", missing)
             told = round.waiting
         self._ways[round.way].note(round.pages / math.ceil(round.waiting / self._page), min(1.0, told / round.waiting))

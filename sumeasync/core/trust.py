@@ -29,14 +29,17 @@ class Trust:
     """Claims made and settled. `reason` is set once the list is not to be believed any more, and stays.
 
     `margin_seconds` is how old a job must be before its absence means anything: lists show new jobs late.
+    `wary` says that the last audit found a job ended that was shown as active.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.margin_seconds = FIRST_MARGIN_SECONDS
         self._open: dict[str, Claim] = {}
+        self._refuted: set[str] = set()
         self._tests: dict[Claim, float] = dict.fromkeys(MOST_WRONG, 0.0)
         self._wrong: dict[Claim, float] = dict.fromkeys(MOST_WRONG, 0.0)
+        self.wary = False
         self.right = 0
         self.claims = 0
 
@@ -45,8 +48,19 @@ class Trust:
 
     def believes(self, claim: Claim) -> bool:
         """Whether claims of this kind have been right often enough."""
-        tests = self._tests[claim]
-        return tests < FEW or self._wrong[claim] <= MOST_WRONG[claim] * tests
+        return not self.tested(claim) or self._wrong[claim] <= MOST_WRONG[claim] * self._tests[claim]
+
+    def tested(self, claim: Claim) -> bool:
+        """Whether there were enough tests of this kind to tell."""
+        return self._tests[claim] >= FEW
+
+    def refuted(self, job_id: str | None) -> bool:
+        """Whether the list said wrongly that this job has ended, and has not shown it as active since."""
+        return job_id in self._refuted
+
+    def shown_active(self, job_id: str | None) -> None:
+        """The list shows this job as active: if it errs about it later, that is another error."""
+        self._refuted.discard(job_id or "")
 
     def claim(self, job_id: str, claim: Claim) -> None:
         """The list claims this of a job, which will now be asked about itself."""
@@ -55,6 +69,8 @@ class Trust:
     def settle(self, job_id: str, *, ended: bool) -> None:
         """The job itself answered that it has ended, or that it has not."""
         claim = self._open.pop(job_id, None)
+        if ended:
+            self._refuted.discard(job_id)
         if claim is None:
             return
         wrong = ended if claim == "active" else not ended
@@ -63,6 +79,10 @@ class Trust:
         if claim != "active":
             self.claims += 1
             self.right += not wrong
+            if wrong:
+                self._refuted.add(job_id)
+        else:
+            self.wary = wrong
         if claim == "missing" and wrong:
             self.margin_seconds = min(2.0 * self.margin_seconds, LAST_MARGIN_SECONDS)
         if claim in REASONS and not self.believes(claim):

@@ -203,7 +203,7 @@ class Run:
             self._alarm.ring_by(due)
 
     async def _perform(self, job: Job) -> None:
-        was, type, hint = job.step, job.type, job.hint
+        was, type = job.step, job.type
         if was is Step.CREATE:
             self._roster.creating.add(job.spec.key)
         try:
@@ -214,7 +214,7 @@ class Run:
             now, wall = self._now(), self._kit.wall_clock()
             transition = self._kit.lifecycle.advance(job, event, now, wall)
             if was is Step.POLL:
-                self._sweeping.learn(job, hint, event)
+                self._sweeping.learn(job, event)
             plain = isinstance(event, Seen) or job.hint is Hint.ENDED  # not yet, or asked for too early
             if plain and job.step is was and job.type == type and transition.outcome is None:
                 self._push(job, now + transition.delay)  # most answers, kept cheap

@@ -10,7 +10,7 @@ from sumeasync.core.faults import Verdict, verdict
 from sumeasync.core.job import Hint, Job, Step
 from sumeasync.core.polling import retry_delay
 from sumeasync.engine.telling import log
-from sumeasync.errors import ApiError, AuthError, SumeError
+from sumeasync.errors import ApiError, AuthError, RateLimitError, SumeError
 
 if TYPE_CHECKING:
     from sumeasync.engine.kit import Kit
@@ -52,11 +52,11 @@ class Sweeping:
         self._tell()
         self._ring()
 
-    def learn(self, job: Job, hint: Hint, event: Event) -> None:
+    def learn(self, job: Job, event: Event) -> None:
         """Hold the answer of a job against what the list told of it; learn the server's words."""
         if isinstance(event, Seen):
             self._kit.sweeps.spelled(event.view.word, event.view.status)
-        if hint is not Hint.NONE and not isinstance(event, Faulted):
+        if not isinstance(event, Faulted):
             self._kit.sweeps.trust.settle(job.id or "", ended=job.step is not Step.POLL or job.status is not None)
             self._tell()
 
@@ -75,6 +75,8 @@ class Sweeping:
     def _fault(self, page: Job, error: SumeError, now: float) -> None:
         page.faults += 1
         asked = error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
+        if isinstance(error, RateLimitError) and page.faults == 1:  # if it goes on, it is about the list alone
+            self._kit.scheduler.budget.pause("read", asked, now)
         refused = verdict(error, Step.SWEEP) is Verdict.REFUSED and not isinstance(error, AuthError)
         delay = max(asked, retry_delay(page.faults, self._kit.rng))
         self._kit.sweeps.failed(now, refused=refused or page.faults >= PATIENCE, seconds=delay)

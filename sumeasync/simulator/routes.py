@@ -63,7 +63,7 @@ def list_jobs(world: World, call: Call, now: float, _: str) -> Reply:
     seen_at = now - settings.list_lag_seconds
     jobs, following = world.page(
         now,
-        limit=read_limit(query),
+        limit=min(read_limit(query), settings.list_most),
         cursor=query.get("cursor"),
         type=query.get("type"),
         status=query.get("status"),

@@ -101,6 +101,7 @@ class WorldSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         concurrency: jobs that may run at once; later ones stay queued, first in first out. None is no limit.
         foreign_every_seconds: somebody else creates a job of `foreign_type` with the same key this often.
         list_ignores: query parameters of the list that have no effect; without ``cursor`` there is one page.
+        list_most: a page of the list is never longer, whatever limit is asked for.
         list_lag_seconds: the list shows the world as it was this long ago.
         visible_after_seconds: a new job is unknown (404) to poll and result for this long.
         result_lag_seconds: the result is refused as not completed for this long after completion.
@@ -119,6 +120,7 @@ class WorldSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     create_status: int = 200
     list_order: Literal["newest", "oldest", "random"] = "newest"
     list_ignores: frozenset[Literal["limit", "cursor", "type", "status"]] = frozenset()
+    list_most: int = 100
     list_lag_seconds: float = 0.0
     visible_after_seconds: float = 0.0
     result_lag_seconds: float = 0.0

@@ -53,6 +53,14 @@ def test_limits_make_it_slower(manifest: Path) -> None:
     assert slow["create_share"] > 0.8
 
 
+@pytest.mark.parametrize("flag", ["--no-sweep", "--no-learn"])
+def test_what_the_engine_leaves_out_the_plan_does_too(manifest: Path, flag: str) -> None:
+    """The flags of a run hold for its plan."""
+    with_all, without = planned(manifest), planned(manifest, flag)
+    assert with_all["requests"] != without["requests"]
+    assert ("sweep" in without["requests"]) == (flag == "--no-learn")
+
+
 def test_concurrency_makes_it_slower(manifest: Path) -> None:
     """With one place to run in, jobs take turns."""
     free, narrow = planned(manifest), planned(manifest, "--concurrency", 1)

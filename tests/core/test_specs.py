@@ -188,6 +188,11 @@ def test_default_keys() -> None:
     assert make_spec({"job_id": "job_1"}).key == "job_1"
 
 
+def test_specs_without_input_share_one() -> None:
+    """A million watched jobs do not need a million empty inputs."""
+    assert make_spec({"job_id": "job_1"}).input is make_spec({"job_id": "job_2"}).input
+
+
 def test_any_mapping_and_spec_will_do() -> None:
     """A mapping, a spec without a hash and one that was checked before come to the same."""
     spec = make_spec(IMAGE)

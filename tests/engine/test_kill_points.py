@@ -23,7 +23,7 @@ from sumeasync.errors import JournalError, StorageError
 from sumeasync.io.replay import replay
 from sumeasync.models import JSON
 from sumeasync.simulator import Duration, TypeSettings, WorldSettings, load_rules
-from sumeasync.testing import POINTS, Kill, KillRig, MemoryDisk
+from sumeasync.testing import POINTS, Kill, KillRig, MemoryDisk, run_virtual
 
 SEEDS = os.environ.get("SUMEASYNC_SEEDS")
 REPLAY = os.environ.get("SUMEASYNC_REPLAY")
@@ -219,6 +219,7 @@ class Case:
         while open_before != (open_now := await self.run(settings, charges)):
             open_before, settings = open_now, self.scene.settings
         self.whole(open_now)
+        await asyncio.sleep(1)  # what the last run had under way when it ended is not the next one's
         before, lists = self.rig.requests(), self.rig.world.ledger.requests["GET /jobs"]
         await self.run(settings, charges)
         more = self.rig.requests() - before
@@ -276,14 +277,15 @@ def test_replay_plays_one_case() -> None:
 
 
 @REPLAYED
-async def test_a_case_is_the_same_again(tmp_path: Path) -> None:
-    """The same case leaves the same bytes."""
-    left: list[dict[str, bytes]] = []
-    for _ in range(2):
+def test_a_case_is_the_same_again(tmp_path: Path) -> None:
+    """The same case, in a loop of its own, leaves the same bytes."""
+
+    async def left() -> dict[str, bytes]:
         case = Case("mid-body/20/1", tmp_path)
         await case.play()
-        left.append({path: case.rig.disk.content(path) for path in case.rig.disk.paths() if path != "journal.log"})
-    assert left[0] == left[1]
+        return {path: case.rig.disk.content(path) for path in case.rig.disk.paths() if path != "journal.log"}
+
+    assert run_virtual(left) == run_virtual(left)
 
 
 @REPLAYED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 
 import msgspec
@@ -185,3 +186,45 @@ async def test_the_unforeseen_ends_a_run_in_order(read: bool) -> None:
         await rig.run(specs)
         assert len(rig.world.ledger.charges) == len(specs)
         await rig.check_repeat(specs)
+
+
+APPENDED = [(way, path) for path in ("journal.log", "results.jsonl") for way in ("open", "write", "sync", "close")]
+WRITTEN = [
+    (way, path)
+    for path in ("run.json.new", "report.json.new", "media/i0")
+    for way in ("create", "write", "sync", "close", "rename")
+]
+
+
+@pytest.mark.parametrize(("operation", "path"), [*APPENDED, *WRITTEN, ("sync folder", "media/i0")])
+async def test_a_failing_disk_ends_the_run(operation: str, path: str) -> None:
+    """The first EIO on any file is the last word: no file is written after it in hope, and a resume finishes."""
+    async with Rig(WORLD, latency=(0.01, 0.1)) as rig:
+        specs, failed = [*images(2), *videos(2)], asyncio.Event()
+
+        def fail(found: str, where: str) -> None:
+            assert not (failed.is_set() and where.startswith(path) and found in ("write", "sync", "rename")), "in hope"
+            if found == operation and where.startswith(path):
+                failed.set()
+                raise storage_error(operation, where, errno.EIO)
+
+        rig.disk.on_operation = fail
+        error = await heard(rig, specs)
+        assert error is not None
+        assert error.errno == errno.EIO
+        rig.disk.on_operation = None
+        rig.disk = rig.disk.crash()
+        rig.report = None
+        await rig.check(specs)
+        await rig.run(specs)
+        await rig.check_repeat(specs)
+
+
+async def heard(rig: Rig, specs: list[JSON]) -> StorageError | None:
+    """Run to the end, and return how the disk refused, however it was told."""
+    try:
+        await rig.run(specs)
+    except StorageError as error:
+        return error
+    assert rig.error is None or isinstance(rig.error, StorageError)
+    return rig.error

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 
 from sumeasync.errors import BadResponseError, ConnectError, SumeError, TransportError, UsageError
-from sumeasync.io.client import Client, Timeouts
+from sumeasync.io.client import MAX_CONNECTIONS, Client, Timeouts
 from sumeasync.models import Request, Response
-from sumeasync.testing import MemoryNetwork
+from sumeasync.testing import MemoryNetwork, virtual_elapsed
 
 KEY = "sume_live_hunter2"
 ORIGIN = "http://api.localhost"
@@ -209,6 +209,24 @@ async def test_a_body_beyond_the_limit_is_not_read() -> None:
         with pytest.raises(BadResponseError, match="more than 100000 bytes"):
             await client.send(POLL)
     assert sent < 1_000_000
+
+
+@pytest.mark.parametrize("status", [200, 307, 503])
+async def test_an_answer_left_unread_gives_its_place_back(status: int) -> None:
+    """However many answers are not read to their end, the next request finds a connection."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        await response.write(b" " * 200)
+        await asyncio.sleep(3600)
+        return response
+
+    async with serving(handler, max_body_bytes=100) as client:
+        for _ in range(MAX_CONNECTIONS + 1):
+            with suppress(BadResponseError):
+                await client.send(POLL)
+    assert virtual_elapsed() < 10  # seconds; waiting for a place would take more
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "GZIP", "x-gzip", "identity"])

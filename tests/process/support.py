@@ -128,9 +128,12 @@ class Bench:
             finally:
                 process.kill()
 
-    def killed_after(self, seconds: float, *more: str) -> int | None:
-        """Start a run and kill it after so long; its exit code when it ended before."""
+    def killed_after(self, seconds: float, *more: str, at_work: bool = False) -> int | None:
+        """Start a run and kill it so long after its start or first request (`at_work`); its exit code when it ended."""
+        before = self.server.requests()
         with self.started(*more, stderr=subprocess.DEVNULL) as process:
+            if at_work:
+                await_that(lambda: process.poll() is not None or self.server.requests() > before)
             try:
                 return process.wait(seconds)
             except subprocess.TimeoutExpired:

@@ -1,0 +1,93 @@
+"""How far a job list is believed."""
+
+from __future__ import annotations
+
+import pytest
+
+from sumeasync.core.trust import FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS, REASONS, Claim, Trust
+
+CLAIMS: list[Claim] = ["shown", "missing", "active"]
+
+
+def tried(claim: Claim, wrong: int, right: int, trust: Trust | None = None) -> Trust:
+    """A trust after so many wrong and right claims."""
+    trust = trust or Trust()
+    for number in range(wrong + right):
+        trust.claim(f"job_{number}", claim)
+        trust.settle(f"job_{number}", ended=(claim == "active") == (number < wrong))
+    return trust
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_few_errors_are_no_proof(claim: Claim) -> None:
+    """Before there were enough tests nothing is held against the list."""
+    trust = tried(claim, wrong=5, right=0)
+    assert (trust.believes(claim), trust.tested(claim), trust.reason) == (True, False, None)
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_errors_alone_end_the_trust(claim: Claim) -> None:
+    """A list that is always wrong is soon not believed, and given up where nothing else remains."""
+    trust = tried(claim, wrong=8, right=0)
+    assert not trust.believes(claim)
+    assert trust.reason == REASONS.get(claim)
+
+
+@pytest.mark.parametrize(("claim", "wrong"), [("shown", 6), ("missing", 6), ("active", 1)])
+def test_a_list_that_is_mostly_right_is_believed(claim: Claim, wrong: int) -> None:
+    """An error now and then is outweighed."""
+    assert tried(claim, wrong, 20).believes(claim)
+
+
+def test_old_tests_fade() -> None:
+    """A list that was right for long and then fails is given up all the same."""
+    trust = tried("shown", wrong=0, right=500)
+    assert tried("shown", wrong=15, right=0, trust=trust).reason is not None
+
+
+def test_the_first_reason_stays() -> None:
+    """Why the list was given up is told as it was first found."""
+    trust = Trust()
+    trust.distrust("one")
+    trust.distrust("two")
+    assert tried("shown", wrong=9, right=0, trust=trust).reason == "one"
+
+
+def test_only_claims_are_settled() -> None:
+    """An answer of a job that nothing was claimed of tells nothing of the list, and a claim is settled once."""
+    trust = Trust()
+    trust.settle("job_1", ended=True)
+    trust.claim("job_1", "shown")
+    for _ in range(3):
+        trust.settle("job_1", ended=True)
+    assert (trust.right, trust.claims) == (1, 1)
+    assert repr(trust) == "<Trust 1 of 1 claims were right>"
+
+
+def test_absence_is_read_more_carefully_after_errors() -> None:
+    """Each job that was missing and still ran doubles the age from which absence counts, up to a bound."""
+    assert tried("missing", wrong=2, right=0).margin_seconds == 4 * FIRST_MARGIN_SECONDS
+    assert tried("missing", wrong=50, right=0).margin_seconds == LAST_MARGIN_SECONDS
+
+
+def test_wary_after_a_failed_audit() -> None:
+    """A job found ended that was shown as active makes wary, until one is found active."""
+    assert tried("active", wrong=1, right=0).wary
+    assert not tried("active", wrong=1, right=1).wary
+    assert not tried("shown", wrong=1, right=0).wary
+
+
+@pytest.mark.parametrize("claim", ["shown", "missing"])
+def test_what_was_refuted_is_not_heard_again(claim: Claim) -> None:
+    """Of a job that still ran when it was said to have ended nothing of the kind is believed, until it is shown active."""
+    trust = tried(claim, wrong=1, right=1)
+    assert (trust.refuted("job_0"), trust.refuted("job_1"), trust.refuted(None)) == (True, False, False)
+    trust.shown_active("job_0")
+    assert not trust.refuted("job_0")
+
+
+def test_what_ended_is_forgotten() -> None:
+    """Nothing is remembered of a job that has ended, however that became known."""
+    trust = tried("shown", wrong=1, right=0)
+    trust.settle("job_0", ended=True)
+    assert not trust.refuted("job_0")
