@@ -11,7 +11,7 @@ What is learned:
   would pile mass where the polls happened to be; the spread lets narrow spans sharpen what wide ones leave open.
   A job that was still running when last seen is the same with no upper end.
 * Mass fades with a half-life of 200 jobs. A broad prior counts as 20 jobs and fades too.
-* 5 % of the mass is spread evenly over all bins and beyond, whatever was seen. On a logarithmic axis that is a heavy
+* 2 % of the mass is spread evenly over all bins and beyond, whatever was seen. On a logarithmic axis that is a heavy
   tail (hazard ~ 1/t): surprises stay possible at any age, and far past the usual duration intervals grow with age.
 
 The model is a pure fold: the same observations in the same order give the same tables, however often it is asked.
@@ -30,14 +30,14 @@ from sumeasync.core.records import Ended
 __all__ = ["RUN", "Durations", "Model"]
 
 RUN = "run"
-"""The bucket of durations counted from when a job was first seen running, not from its creation."""
+"""The bucket of durations counted from when a job was seen to start running, not from its creation."""
 
 BINS = 97
 FIRST_EDGE_SECONDS, LAST_EDGE_SECONDS = 0.5, 86_400.0
 PRIOR_JOBS = 20.0
 PRIOR_SIGMA = 0.9
 HALF_LIFE_JOBS = 200.0
-TAIL_MASS = 0.05
+TAIL_MASS = 0.02
 MAX_MODELS = 256
 
 _RATIO = (LAST_EDGE_SECONDS / FIRST_EDGE_SECONDS) ** (1.0 / (BINS - 1))
@@ -246,7 +246,7 @@ class Durations:
         self.model(type, bucket).observe(low_seconds, high_seconds)
 
     def fold(self, record: Ended) -> None:
-        """Learn from the end of a job: its age since creation, and since first seen running in the bucket `RUN`."""
+        """Learn from the end of a job: its age since creation, and since it was seen to start in the bucket `RUN`."""
         alive_at = record.alive_at
         if record.created_at is not None:
             self._learn(record, "", record.created_at, alive_at, record.server_seconds)

@@ -117,10 +117,15 @@ class Lifecycle:
         return job, min(self._pacer.first(spec.type, adopted=adopted), self._pacer.time_left(job, now))
 
     def glimpse(self, job: Job, view: JobView, now: float, wall: float) -> None:
-        """Something showed the job active at `now`, be it only a list."""
-        job.seen = max(job.seen, now)
+        """Something showed the job active at `now`, be it only a list.
+
+        It was seen to start if it was last seen waiting, and that rather now than at its creation. Otherwise its age
+        tells more of when it will end than the time since it was found running: that would be late by any amount.
+        """
         if view.status == "running" and job.running_since is None:
-            job.running_since, job.started_at = now, wall
+            job.running_since = now
+            job.started_at = wall if now - job.seen <= job.seen - job.born else None
+        job.seen = max(job.seen, now)
 
     def _accepted(self, job: Job, ids: tuple[str, ...], now: float, wall: float, adopted: bool) -> Transition:
         if not ids:

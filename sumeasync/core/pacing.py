@@ -107,8 +107,8 @@ class Pacer:
         return record
 
     def _of(self, job: Job, at: float) -> tuple[Model | None, float]:
-        """The model to follow, if any, and the job's age then as it counts: since it ran, or since it was created."""
-        if job.running_since is None:
+        """The model to follow, if any, and the job's age then as it counts: since its start, if seen, or creation."""
+        if job.running_since is None or job.started_at is None:
             return self._model(job.type, ""), at - job.born + job.aged
         return self._model(job.type, RUN), at - job.running_since
 

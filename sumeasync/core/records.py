@@ -57,7 +57,7 @@ class Unknown(msgspec.Struct, frozen=True, tag="unknown", tag_field="t", omit_de
 class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="t", omit_defaults=True):
     """Job `job_id` reached a terminal state; the first such record wins.
 
-    `created_at`, `started_at` (first seen running), `alive_at` (last seen not terminal) and `at` (detected) are
+    `created_at`, `started_at` (where it was seen to start), `alive_at` (last seen not terminal) and `at` (detected) are
     enough to learn from: the job ended between `alive_at` and `at`. `server_seconds` is the time since creation by the
     server's own word.
     """

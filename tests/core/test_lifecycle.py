@@ -138,7 +138,7 @@ def test_accepted_jobs_are_each_polled(adopted: bool) -> None:
 @pytest.mark.parametrize("status", ["queued", "running", None])
 def test_not_terminal_is_polled_again(status: str | None) -> None:
     """Queued, running and any unknown word wait for the next poll; the first sight of running starts its clock."""
-    job = job_at(Step.POLL)
+    job = job_at(Step.POLL, seen=NOW + 15)
     then = advance(job, seen(status), after=20)
     assert (then.delay, then.outcome, job.step, job.polls, job.seen, job.asked) == (
         5,
@@ -150,6 +150,14 @@ def test_not_terminal_is_polled_again(status: str | None) -> None:
     )
     advance(job, seen(status), after=40)
     assert (job.running_since, job.started_at) == ((NOW + 20, WALL + 20) if status == "running" else (None, None))
+
+
+@pytest.mark.parametrize(("waiting", "started"), [(NEVER, None), (NOW, None), (NOW + 9, None), (NOW + 10, WALL + 20)])
+def test_a_start_that_was_not_seen_is_not_known(waiting: float, started: float | None) -> None:
+    """A job found running counts from its creation, unless it was last seen waiting nearer to now than to that."""
+    job = job_at(Step.POLL, seen=waiting)
+    advance(job, seen("running"), after=20)
+    assert (job.running_since, job.started_at) == (NOW + 20, started)
 
 
 def test_the_servers_floor_is_obeyed() -> None:
