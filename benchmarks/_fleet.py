@@ -181,8 +181,8 @@ def engine(
     if learned is not None:
         for kind in kinds:
             for seconds in durations(msgspec.structs.replace(kind, jobs=warm), seed + 1, 1.0):
-                at = (None, 0.0, None, max(0.0, seconds - 1.0))
-                learned.fold(Ended("k", "j", "completed", seconds, kind.type, *at))
+                alive = max(0.0, seconds - 1.0)
+                learned.fold(Ended("k", "j", "completed", seconds, kind.type, created_at=0.0, alive_at=alive))
     return Harness(World(kinds, seed, span, slower), seed, rate, settings, learned, order, results=results).run()
 
 
@@ -344,7 +344,9 @@ def peer(
 ) -> Figures:
     """A coroutine a job: wait as scheduled, wait for the turn, ask; once it has ended ask for its result."""
     rng = Random(seed)
-    return in_turn(World(kinds, seed, span), rate, lambda end, now, polls: now + schedule(polls, rng), direct=not results)
+    return in_turn(
+        World(kinds, seed, span), rate, lambda end, now, polls: now + schedule(polls, rng), direct=not results
+    )
 
 
 def clairvoyant(kinds: Sequence[Kind], seed: int, rate: float | None = None, *, span: Span = ALL) -> Figures:

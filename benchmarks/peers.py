@@ -13,14 +13,15 @@ second it leaves between lists), but not Retry-After: quote figures of speed 1 w
 
 The vendor's client is `sume-client` from PyPI (`pip install -e '.[bench]'`), asynchronous, `subscribe` once a job, on
 the surface it speaks; without it that row is left out. The loop is aiohttp with its defaults, a coroutine a job, a poll
-every 2 s until "completed". Each of the two gives a job up when its own code does. The engine is as it comes, with its
-journal on this disk; `open` is its second dialect, whose list shows 100 jobs at most and no more pages.
+every 2 s until "completed". Each of the two gives a job up when its own code does: the vendor's client has 100
+connections, which cannot be set, and at a thousand jobs many do not get one within its 90 s. The engine is as it comes,
+with its journal on this disk; `open` is its second dialect, whose list shows 100 jobs at most and no more pages.
 
 "status/job" is all reads but the results, by jobs that got one: polls, pages of lists, results asked for too early, and
-refusals. Where many are lost it says little.
-"told" is the delay from a job's end until an answer first said so (by the server's ledger), "got" until the client had
-the result in hand; simulated seconds both: mean, median, 95th percentile. CPU is user + system of the batch, memory the
-peak of the process, imports included. "lost" jobs were paid, or never created, and have no result.
+refusals; where many jobs are lost it says little. "told" is the delay from a job's end until an answer first said so
+(by the server's ledger), "got" until the client had the result in hand; simulated seconds both: mean, median, 95th
+percentile. CPU is user + system of the batch, memory the peak of the process, imports included. "lost" jobs were paid,
+or never created, and have no result.
 """
 
 from __future__ import annotations

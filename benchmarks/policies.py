@@ -1,127 +1,137 @@
-"""How many polls a job, and how long until its end is noticed: this engine's schedule beside those of its peers.
+"""How many requests a job, and how long until its end is noticed: this engine beside the schedules of its peers.
 
-    python benchmarks/policies.py [--jobs 20000] [--seed 7] [--json] [--smoke]
+    python benchmarks/policies.py [--fleets …] [--jobs 3000] [--rates 20 50 0] [--json] [--smoke] [--million] [--plot]
 
-Caveats first. Exact arithmetic in virtual time, the same for the same seed: no server, no network, no request limit,
-so a poll costs nothing but itself and is answered at once. Durations are lognormal (the figures are the median and
-sigma in the name); real ones are not. The engine's own code decides (`core/pacing.py`, with its default policies);
-learned means that it learns from the jobs of this very run, the first ones included. Peers are their published
-schedules, written anew: fixed intervals, 6 ± 1.5 s, x1.5 up to 5 s, google-api-core (x1.5 up to 20 s, full jitter),
-Azure (30 s), Smithy waiters (2 to 120 s, doubling, full jitter). "product" is polls x delay: what a better schedule
-lowers, whatever it is tuned to.
+Caveats first. Virtual time, exact for a seed: no network, and answers at once. Durations are lognormal with the same
+spread for every type, jobs run from their creation on and complete; real ones do not. What decides is the engine's own
+code, its budget, scheduler, fleet, pacing, learning, list sweeps and life cycle, with default policies, learning from
+the jobs of this very run; the harness (`_fleet.py`) answers in place of the server and keeps no journal. "published
+limits" is the whole engine against the simulated service instead, over the two limits that the vendor publishes.
+
+Peers are their published schedules, a coroutine a job, first come, first served under the same budget (of reads;
+creates are free): without a budget of their own they would only be refused. All fetch each result. As many jobs of a
+fleet are in flight as stand beside its name, from the first to the last: so delays make a run longer, and where more
+results are due than the budget allows, even the clairvoyant is late, who asks for each result once, at its end.
+Lists show 100 jobs a page: ended jobs by creation, or (last row) by their end, which the vendor does not say.
+
+"requests" a job are all: create, status, list, result. "wasted" were answered "not yet". "pages" of the list. "mean"
+and "p95" are seconds from a job's end until the job itself told of it, "makespan" is in units of the clairvoyant's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
-from random import Random
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
-from sumeasync.core.durations import Durations
-from sumeasync.core.job import Job, Step
-from sumeasync.core.pacing import Pacer
-from sumeasync.core.records import Ended
+from _engine import published
+from _fleet import Figures, clairvoyant, engine, fleet, peer
+from _plots import fleet_plot, job_plot
+from _schedules import PEERS
+
 from sumeasync.core.settings import Settings
-from sumeasync.models import Spec
 
+SIGMA = 0.35
+IMAGE, VIDEO, SLOW = (
+    ("image_generation", 12.0, SIGMA),
+    ("video_generation", 90.0, SIGMA),
+    ("reference_analysis", 300.0, SIGMA),
+)
 FLEETS = {
-    "image_generation": (12.0, 0.5),
-    "video_generation": (90.0, 0.35),
-    "reference_analysis": (300.0, 0.5),
+    "image": ([IMAGE], 100),
+    "video": ([VIDEO], 500),
+    "slow": ([SLOW], 1000),
+    "mixed": ([IMAGE, VIDEO, SLOW], 300),
 }
-Schedule = Callable[[int, float, Random], float]
-"""(polls so far, the last gap, rng) -> the next gap."""
+"""What is in a fleet, and how many at once."""
 
-PEERS: dict[str, Schedule] = {
-    "fixed 0.5 s": lambda n, last, rng: 0.5,
-    "fixed 1 s": lambda n, last, rng: 1.0,
-    "fixed 2 s": lambda n, last, rng: 2.0,
-    "fixed 5 s": lambda n, last, rng: 5.0,
-    "6 ± 1.5 s": lambda n, last, rng: rng.uniform(4.5, 7.5),
-    "x1.5 up to 5 s": lambda n, last, rng: min(5.0, 1.5**n),
-    "google-api-core": lambda n, last, rng: rng.uniform(0.0, min(20.0, 1.5**n)),
-    "Azure 30 s": lambda n, last, rng: 30.0,
-    "Smithy 2…120 s": lambda n, last, rng: rng.uniform(2.0, min(120.0, 2.0 * 2.0 ** min(n, 10))),
+MILLION_IN_FLIGHT, MILLION_RATE = 10_000, 1000.0
+CONTENDERS = {
+    **{name: partial(peer, schedule) for name, schedule in PEERS.items()},
+    "as configured": partial(engine, settings=Settings(learn=False, sweep=False)),
+    "learned": partial(engine, settings=Settings(sweep=False)),
+    "learned, lists": engine,
+    "learned, lists by end": partial(engine, order="ended"),
+    "clairvoyant": clairvoyant,
 }
+COLUMNS = ("requests", "wasted", "pages", "mean", "p95", "makespan")
 
 
-def peer(schedule: Schedule, ends: list[float], seed: int) -> tuple[int, list[float]]:
-    """Polls and delays of a published schedule."""
-    rng, polls, delays = Random(seed), 0, []
-    for end in ends:
-        age, gap, asked = 0.0, 0.0, 0
-        while age < end:
-            gap = schedule(asked, gap, rng)
-            age, asked = age + gap, asked + 1
-        polls += asked
-        delays.append(age - end)
-    return polls, delays
+def measure(arguments: argparse.Namespace) -> Iterator[Figures | dict[str, str | float]]:
+    """One row after the other."""
+    for name in arguments.fleets:
+        mix, in_flight = FLEETS[name]
+        in_flight = arguments.in_flight or in_flight
+        kinds = fleet(mix, arguments.jobs, in_flight)
+        jobs = sum(kind.jobs for kind in kinds)
+        for rate in arguments.rates:
+            bound = clairvoyant(kinds, arguments.seed, rate or None)["makespan"]
+            for contender in arguments.rows:
+                figures = CONTENDERS[contender](kinds, arguments.seed, rate or None)
+                figures["makespan"] /= bound
+                yield {"fleet": name, "jobs": jobs, "in_flight": in_flight, "rate": rate, "row": contender, **figures}
 
 
-def engine(type: str, ends: list[float], seed: int, *, learn: bool) -> tuple[int, list[float]]:
-    """Polls and delays of the engine's own pacing with its default policies."""
-    pacer = Pacer(Settings().policies(), Random(seed), Durations({type: 60.0}) if learn else None)
-    job = Job(Spec("k", type), Step.POLL, "job_1", type=type, created_at=0.0)
-    polls, delays = 0, []
-    for end in ends:
-        alive, age = 0.0, pacer.first(type)
-        polls += 1
-        while age < end:
-            alive, age = age, age + pacer.next(job, age, age)
-            polls += 1
-        delays.append(age - end)
-        pacer.learn(Ended("k", "job_1", "completed", age, type, None, 0.0, None, alive))
-    return polls, delays
-
-
-def measure(jobs: int, seed: int) -> list[dict[str, object]]:
-    """Every schedule on every fleet."""
-    rows: list[dict[str, object]] = []
-    for type, (median, sigma) in FLEETS.items():
-        rng = Random(seed)
-        ends = [median * rng.lognormvariate(0.0, sigma) for _ in range(jobs)]
-        results = {name: peer(schedule, ends, seed) for name, schedule in PEERS.items()}
-        results["sumeasync, as configured"] = engine(type, ends, seed, learn=False)
-        results["sumeasync, learned"] = engine(type, ends, seed, learn=True)
-        for name, (polls, delays) in results.items():
-            delays.sort()
-            mean = sum(delays) / jobs
-            rows.append(
-                {
-                    "fleet": f"{type} ({median:g} s, {sigma:g})",
-                    "schedule": name,
-                    "polls_a_job": round(polls / jobs, 2),
-                    "mean_delay": round(mean, 2),
-                    "p95_delay": round(delays[jobs * 95 // 100], 2),
-                    "product": round(polls / jobs * mean, 1),
-                }
-            )
-    return rows
+def show(row: dict[str, str | float], last: tuple[object, ...]) -> tuple[object, ...]:
+    """Print one row, below a heading if it begins a table; which table it is of."""
+    table = (row["fleet"], row["jobs"], row["in_flight"], row["rate"])
+    if table != last:
+        allowed = f"{row['rate']:g} reads/s" if row["rate"] else "no budget"
+        title = f"{row['fleet']}: {row['jobs']} jobs, {row['in_flight']} in flight, {allowed}"
+        print(f"\n{title:52}" + "".join(f"{column:>10}" for column in COLUMNS))
+    print(f"  {row['row']:50}" + "".join(f"{row[column]:10.2f}" for column in COLUMNS), flush=True)
+    return table
 
 
 def main() -> None:
     """Read the command line and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=20_000)
+    parser.add_argument("--fleets", nargs="+", choices=FLEETS, default=list(FLEETS))
+    parser.add_argument("--rows", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="ROW")
+    parser.add_argument("--jobs", type=int, default=3000, help="in each fleet")
+    parser.add_argument("--in-flight", type=int, help="instead of each fleet's own")
+    parser.add_argument(
+        "--rates", type=float, nargs="+", default=[20.0, 50.0, 0.0], help="reads a second; 0: unlimited"
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--smoke", action="store_true", help="small and quick")
+    parser.add_argument("--million", action="store_true", help="a million videos, 10 000 in flight, 1000 reads/s")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="only draw delay-job.svg and delay-fleet.svg there")
     arguments = parser.parse_args()
-    rows = measure(300 if arguments.smoke else arguments.jobs, arguments.seed)
-    if arguments.json:
-        print(json.dumps(rows))
+    if arguments.plot:
+        (arguments.plot / "delay-job.svg").write_text(job_plot(VIDEO, arguments.seed), "utf-8")
+        (arguments.plot / "delay-fleet.svg").write_text(fleet_plot([IMAGE, VIDEO, SLOW], arguments.seed), "utf-8")
         return
-    fleet = None
-    for row in rows:
-        if row["fleet"] != fleet:
-            fleet = row["fleet"]
-            print(f"\n{fleet:40} {'polls/job':>10} {'mean s':>8} {'p95 s':>8} {'product':>8}")
-        figures = (row["polls_a_job"], row["mean_delay"], row["p95_delay"], row["product"])
-        print(
-            f"  {row['schedule']:38}"
-            + "".join(f"{figure:>{width}}" for figure, width in zip(figures, (11, 9, 9, 9), strict=True))
-        )
+    if arguments.smoke:
+        arguments.jobs, arguments.in_flight, arguments.rates = 150, 60, [20.0]
+    if arguments.million:
+        arguments.fleets, arguments.jobs = ["video"], 1_000_000
+        arguments.in_flight, arguments.rates = MILLION_IN_FLIGHT, [MILLION_RATE]
+    run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Every table, as it comes."""
+    table: tuple[object, ...] = ()
+    for row in measure(arguments):
+        if arguments.json:
+            print(json.dumps(row), flush=True)
+        else:
+            table = show(row, table)
+    if arguments.million:
+        return
+    jobs = 50 if arguments.smoke else 1000
+    figures = published(jobs, arguments.seed)
+    bound = figures.pop("bound")
+    row = {"fleet": "published limits", "jobs": jobs, "in_flight": 16, "rate": 2.0, "row": "sumeasync, whole"}
+    row |= figures | {"makespan": figures["makespan"] / bound}
+    if arguments.json:
+        print(json.dumps(row))
+    else:
+        show(row, table)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,7 @@ class JobView(msgspec.Struct, frozen=True, gc=False):
     """What one answer says of one job. `status` is one of the canonical words, or None when the word is unknown.
 
     `word` is the server's own spelling, lower case. `created_at`, `started_at` and `completed_at` are epoch seconds.
+    `prompt` is what a list says the job was made from, if it does.
     """
 
     id: str
@@ -113,6 +114,10 @@ class JobView(msgspec.Struct, frozen=True, gc=False):
     started_at: float | None = None
     completed_at: float | None = None
     floor_seconds: float | None = None
+    prompt: str = ""
+
+    def __repr__(self) -> str:
+        return f"<JobView {self.id} {self.word}>"
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
@@ -167,7 +172,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The end of one job, and one line of ``results.jsonl``.
 
     A spec that never became a job (``rejected``, ``unknown``) has one outcome with no `job_id`; a Face Swap with
-    several avatars has one outcome a job. `server_type` is set when the server's word differs from the spec's.
+    several avatars has one outcome a job. `server_type` is set when the server's word differs from the spec's, `found`
+    when the answer to the create was lost and the job was told from others in the job list.
     """
 
     key: str
@@ -180,6 +186,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     error: Failure | None = None
     timings: Timings = Timings()
     polls: int = 0
+    found: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         return f"<Outcome {self.key} {self.job_id or 'no job'} {self.status}, {len(self.files)} files>"

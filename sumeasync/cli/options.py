@@ -21,6 +21,7 @@ __all__ = [
     "Json",
     "KeepLinks",
     "KeyFile",
+    "LearnFrom",
     "LogFile",
     "LogFormat",
     "LogLevel",
@@ -62,6 +63,10 @@ ReadRate = Annotated[
     str | None, typer.Option("--read-rate", metavar="N/m", help="Most polls and results, e.g. 120/m, 10/s.")
 ]
 CreateRate = Annotated[str | None, typer.Option("--create-rate", metavar="N/m", help="Most creates, e.g. 10/m.")]
+LearnFrom = Annotated[
+    Path | None,
+    typer.Option("--learn-from", metavar="DIR", help="Begin with the durations seen in the --out of another run."),
+]
 NoLearn = Annotated[bool, typer.Option("--no-learn", help="Poll at the configured intervals, whatever is seen.")]
 NoSweep = Annotated[bool, typer.Option("--no-sweep", help="Leave the job list alone; ask about each job by itself.")]
 KeepLinks = Annotated[bool, typer.Option("--keep-links", help="Show and keep full media links; they are secrets.")]

@@ -102,6 +102,8 @@ def _footer(statistics: Statistics, pace: Pace, *, draining: bool) -> Text:
         parts.append(f"{statistics.skipped:,} done earlier")
     if statistics.faults:
         parts.append(count(statistics.faults, "fault"))
+    if statistics.unanswered:
+        parts.append(f"{count(statistics.unanswered, 'create')} without an answer")
     if statistics.rate_limited:
         parts.append(f"{statistics.rate_limited:,} rate limited")
     if draining:

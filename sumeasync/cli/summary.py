@@ -18,6 +18,8 @@ def summary(report: Report, out: str | None) -> Iterator[str]:
     yield f"{counts_text(report.statuses) or 'nothing new'} in {seconds_text(report.seconds)}"
     if report.skipped:
         yield f"{count(report.skipped, 'spec')} finished earlier: {counts_text(report.earlier)}"
+    if report.found:
+        yield f"{count(report.found, 'job')} found in the job list after the answer was lost; see results.jsonl"
     if report.media_files:
         yield f"{count(report.media_files, 'file')}, {bytes_text(report.media_bytes)}"
     if report.requests:

@@ -26,8 +26,9 @@ from itertools import pairwise
 from operator import neg
 
 from sumeasync.core.records import Ended
+from sumeasync.models import JSON
 
-__all__ = ["RUN", "Durations", "Model"]
+__all__ = ["RUN", "Durations", "Model", "size_of"]
 
 RUN = "run"
 """The bucket of durations counted from when a job was seen to start running, not from its creation."""
@@ -48,6 +49,7 @@ _WEIGHT_GROWTH = 2.0 ** (1.0 / HALF_LIFE_JOBS)  # newer jobs weigh more, instead
 _MAX_WEIGHT = 1e6
 _MAX_STALE_JOBS = 16
 _LEAST_SECONDS = 1e-9
+_SIZES = ("1", "2", "5", "10", "20", "50", "100", "200", "500", "1000")
 _CHECKED_DECAY = 0.9
 _CHECKED_JOBS = 5
 _DISTRUST = 2.0
@@ -155,15 +157,16 @@ class Model:
         """False while recent jobs were noticed at more than twice the delay this model predicts."""
         return self._checked < _CHECKED_JOBS or self._observed <= _DISTRUST * self._predicted
 
-    def observe(self, low: float, high: float, exact: float | None = None) -> None:
+    def observe(self, low: float, high: float, exact: float | None = None, *, watched: bool = True) -> None:
         """Learn from one job: running at age `low`, ended by `high` (infinite: not seen to end).
 
-        `exact` is the server's own figure and is held within the two. Ages that make no sense are passed over.
+        `exact` is the server's own figure and is held within the two. Ages that make no sense are passed over. A job that
+        was not `watched`, because nothing ran, says nothing of how well the model predicts.
         """
         if not 0.0 <= low <= high:
             return
         point = None if exact is None or math.isnan(exact) else min(max(exact, low), high)
-        if low < high < math.inf:
+        if watched and low < high < math.inf:
             self._check(low, high, high - point if point is not None else 0.5 * (high - low))
         self._weight *= _WEIGHT_GROWTH
         self.jobs += 1
@@ -221,6 +224,8 @@ class Durations:
     """One `Model` for each (type, bucket), made when first asked for.
 
     `typical_seconds` gives a type's usual duration before anything is known of it; a factor of two off does no harm.
+    Jobs of a type that are asked to produce more take longer: beside the model of the whole type there is one for each
+    size that occurs (`size_of`), which is followed once it has seen enough.
     """
 
     def __init__(self, typical_seconds: Mapping[str, float] | None = None, *, default_seconds: float = 60.0) -> None:
@@ -248,17 +253,26 @@ class Durations:
     def fold(self, record: Ended) -> None:
         """Learn from the end of a job: its age since creation, and since it was seen to start in the bucket `RUN`."""
         alive_at = record.alive_at
-        if record.created_at is not None:
-            self._learn(record, "", record.created_at, alive_at, record.server_seconds)
-        if record.started_at is not None:
-            self._learn(record, RUN, record.started_at, alive_at, None)
+        for size in {"", record.size}:
+            if record.created_at is not None:
+                self._learn(record, size, record.created_at, alive_at, record.server_seconds)
+            if record.started_at is not None:
+                self._learn(record, RUN + size, record.started_at, alive_at, None)
 
     def _learn(self, record: Ended, bucket: str, start: float, alive_at: float | None, exact: float | None) -> None:
         low = max(0.0, (start if alive_at is None else alive_at) - start)
         if record.status in _ENDED_BY_ITSELF:
-            self.model(record.type, bucket).observe(low, record.at - start, exact)
+            self.model(record.type, bucket).observe(low, record.at - start, exact, watched=alive_at is not None)
         elif record.status in _CUT_SHORT:
             self.model(record.type, bucket).observe(low, math.inf)
+
+
+def size_of(input: Mapping[str, JSON]) -> str:
+    """The bucket of a job by how much it is to produce: its `duration` in seconds, rounded up in steps of 1, 2, 5."""
+    seconds = input.get("duration")
+    if not (type(seconds) is int or type(seconds) is float) or not 0 < seconds < math.inf:
+        return ""
+    return next(step for step in _SIZES if step == _SIZES[-1] or seconds <= float(step))
 
 
 def _lognormal_cdf(ratio: float) -> float:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import msgspec
+
 from sumeasync.core.events import Transition
 from sumeasync.core.job import NEVER, Job, Product
 from sumeasync.core.reconcile import Search
@@ -18,7 +22,7 @@ def ended_of(job: Job, status: OutcomeStatus, now: float, wall: float, error: Fa
     problem = error or (view.error if view else None)
     alive_at = wall - (now - job.seen) if job.seen != NEVER else None
     times = (job.created_at, job.started_at, alive_at, seconds)
-    return Ended(job.spec.key, job.id or "", status, wall, job.type, problem, *times, job.polls)
+    return Ended(job.spec.key, job.id or "", status, wall, job.type, problem, *times, job.polls, job.size)
 
 
 def outcome_of(job: Job, status: OutcomeStatus, error: Failure | None, saved: float | None = None) -> Outcome:
@@ -34,7 +38,9 @@ def outcome_of(job: Job, status: OutcomeStatus, error: Failure | None, saved: fl
         server_completed=view.completed_at if view else None,
     )
     other = job.type if job.type and job.type != own else None
-    return Outcome(job.spec.key, job.id, own, status, other, product.result, product.files, error, timings, job.polls)
+    found: Literal[True] | msgspec.UnsetType = True if job.found else msgspec.UNSET
+    home = (product.result, product.files, error)
+    return Outcome(job.spec.key, job.id, own, status, other, *home, timings, job.polls, found)
 
 
 def completed(job: Job, wall: float) -> Transition:

@@ -44,8 +44,8 @@ class JobFacts(msgspec.Struct, gc=False):
 class SpecFacts(msgspec.Struct, gc=False):
     """What is known of one spec. Read only.
 
-    `at` is when its create was last intended, or answered: epoch seconds, informative. `error` belongs to the phases
-    rejected and unknown, `delivered` to a spec without jobs.
+    `at` is when its create was last intended, or answered, `lost_at` when it became unknown: epoch seconds. `error`
+    belongs to the phases rejected and unknown, `delivered` to a spec without jobs.
     """
 
     key: str
@@ -55,6 +55,7 @@ class SpecFacts(msgspec.Struct, gc=False):
     payload_hash: str = ""
     idempotency_key: str | None = None
     adopted: bool = False
+    lost_at: float = 0.0
     error: Failure | None = None
     delivered: OutcomeStatus | None = None
     jobs: tuple[JobFacts, ...] = ()
@@ -163,6 +164,7 @@ class History:
         spec.type, spec.payload_hash = intern(record.type), record.payload_hash
         spec.idempotency_key = record.idempotency_key
         spec.error = spec.delivered = None
+        spec.lost_at = 0.0
 
     def _created(self, record: Created) -> None:
         spec = self._at_least(record.key, "created", record.at)
@@ -178,6 +180,7 @@ class History:
         spec = self._at_least(record.key, phase, record.at)
         if not known or spec.phase == "intended" or (spec.phase, phase) == ("unknown", "rejected"):
             spec.phase, spec.error, spec.delivered = phase, record.error, None
+            spec.lost_at = record.at if phase == "unknown" else 0.0
 
     def _ended(self, record: Ended) -> None:
         job = self._job(record.key, record.job_id, record.at)
@@ -225,6 +228,7 @@ def become_created(spec: SpecFacts, at: float) -> None:
     if spec.phase != "created":
         spec.phase, spec.at = "created", at
     spec.error = spec.delivered = spec.idempotency_key = None
+    spec.lost_at = 0.0
 
 
 def spec_records(spec: SpecFacts) -> Iterator[Record]:
@@ -240,7 +244,7 @@ def spec_records(spec: SpecFacts) -> Iterator[Record]:
     if spec.phase == "rejected":
         yield Rejected(spec.key, spec.at, error)
     elif spec.phase == "unknown":
-        yield Unknown(spec.key, spec.at, error)
+        yield Unknown(spec.key, spec.lost_at, error)
     if spec.delivered is not None:
         yield Delivered(spec.key, spec.at, spec.delivered)
 

@@ -31,6 +31,7 @@ from random import Random
 
 import msgspec
 
+from sumeasync.core.durations import size_of
 from sumeasync.core.endings import completed, ended_of, outcome_of, timed_out, unknown
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
 from sumeasync.core.job import NEVER, Hint, Job, Product, Step
@@ -75,7 +76,10 @@ class Lifecycle:
     def advance(self, job: Job, event: Event, now: float, wall: float) -> Transition:
         """Apply one event to `job` and say what follows. Changes nothing but `job` and what is learned."""
         hint, job.hint = job.hint, Hint.NONE
-        if isinstance(event, Fetched) and event.view.status not in ("completed", None) and not event.links:
+        if isinstance(event, Seen):  # most events are
+            job.faults = 0
+            return self._seen(job, event.view, now, wall)
+        if isinstance(event, Fetched) and not _is_result(job, event):
             event = Faulted(NotReadyError("the result is not there yet", status=409, code="job_not_completed"))
         if isinstance(event, Faulted):
             if hint is Hint.COMPLETED and _says_little(event.error):
@@ -89,8 +93,6 @@ class Lifecycle:
                 then = self._fetched(job, event, wall)
                 then.records = (*ended.records, *then.records)
                 return then
-            case Seen(view):
-                return self._seen(job, view, now, wall)
             case Accepted(job_ids, adopted):
                 return self._accepted(job, job_ids, now, wall, adopted)
             case Fetched():
@@ -114,7 +116,8 @@ class Lifecycle:
     ) -> tuple[Job, float]:
         known = NEVER if adopted else now
         job = Job(spec, Step.POLL, job_id, born=now, seen=known, asked=known, type=spec.type, created_at=created_at)
-        return job, min(self._pacer.first(spec.type, adopted=adopted), self._pacer.time_left(job, now))
+        job.size = size_of(spec.input)
+        return job, min(self._pacer.first(job, adopted=adopted), self._pacer.time_left(job, now))
 
     def glimpse(self, job: Job, view: JobView, now: float, wall: float) -> None:
         """Something showed the job active at `now`, be it only a list.
@@ -133,8 +136,10 @@ class Lifecycle:
         spec, job.carry, job.doubtful = job.spec, None, False
         jobs = [self._watch(spec, job_id, now, wall, adopted=adopted) for job_id in ids]
         first, delay = jobs[0]
+        for one in (job, *(sibling for sibling, _ in jobs)):
+            one.found = adopted
         job.step, job.id, job.born, job.created_at = Step.POLL, first.id, now, wall
-        job.seen, job.asked = first.seen, first.asked
+        job.seen, job.asked, job.size = first.seen, first.asked, first.size
         record = Created(spec.key, ids, wall, spec.type, spec.payload_hash, adopted)
         return Transition((record,), delay, siblings=tuple(jobs[1:]))
 
@@ -179,6 +184,14 @@ def _go_on(job: Job, event: Event) -> None:
         job.step, job.carry = Step.CREATE, event.object_key
 
 
+def _is_result(job: Job, fetched: Fetched) -> bool:
+    """Whether this is more than the job as it stands; where it was not known to be done, its word alone counts."""
+    status = fetched.view.status
+    return status == "completed" or (job.step is not Step.POLL and (status is None or bool(fetched.links)))
+
+
 def _says_little(error: SumeError) -> bool:
     """Whether a refusal of the result of a job not known to be done leaves open what it is doing."""
-    return isinstance(error, ApiError) and not isinstance(error, AuthError | RateLimitError | ServerError)
+    if isinstance(error, AuthError):
+        return error.status != 401  # forbidden may be how this server says "not yet"
+    return isinstance(error, ApiError) and not isinstance(error, RateLimitError | ServerError)

@@ -47,9 +47,9 @@ class Pacer:
         """The policy of a type."""
         return policy_for(self._policies, type)
 
-    def first(self, type: str, *, adopted: bool = False) -> float:
+    def first(self, job: Job, *, adopted: bool = False) -> float:
         """Seconds from a job's creation (or adoption) to its first poll."""
-        policy, model = self.policy(type), None if adopted else self._model(type, "")
+        policy, model = self.policy(job.type), None if adopted else self._model(job, "")
         if model is None:
             return first_delay(policy, self._rng, adopted=adopted)
         gap = model.gap(0.0, model.worth_of(policy.interval))
@@ -84,8 +84,10 @@ class Pacer:
 
     def likely_done(self, job: Job, now: float) -> bool:
         """Whether the job is likelier to have ended than not, given when it was last seen active."""
+        if job.seen == NEVER and job.aged == 0.0:  # of a job adopted by its id the age is not known
+            return False
         model, age = self._of(job, now)
-        if model is None or (job.seen == NEVER and job.aged == 0.0):  # of a job adopted by its id the age is not known
+        if model is None:
             return False
         return model.survival(age) < 0.5 * model.survival(max(0.0, age - (now - job.seen)))
 
@@ -93,12 +95,10 @@ class Pacer:
         """Seconds until the first of the job's deadlines; infinite without one."""
         policy = self.policy(job.type)
         deadline = job.spec.deadline_seconds or policy.deadline
-        ends = [] if deadline is None else [job.born + deadline]
-        if job.running_since is None and policy.queue_timeout is not None:
-            ends.append(job.born + policy.queue_timeout)
-        if job.running_since is not None and policy.run_timeout is not None:
-            ends.append(job.running_since + policy.run_timeout)
-        return min(ends, default=math.inf) - now
+        left = math.inf if deadline is None else job.born + deadline - now
+        if job.running_since is None:
+            return left if policy.queue_timeout is None else min(left, job.born + policy.queue_timeout - now)
+        return left if policy.run_timeout is None else min(left, job.running_since + policy.run_timeout - now)
 
     def learn(self, record: Ended) -> Ended:
         """Learn from the end of a job; returns the record."""
@@ -109,14 +109,18 @@ class Pacer:
     def _of(self, job: Job, at: float) -> tuple[Model | None, float]:
         """The model to follow, if any, and the job's age then as it counts: since its start, if seen, or creation."""
         if job.running_since is None or job.started_at is None:
-            return self._model(job.type, ""), at - job.born + job.aged
-        return self._model(job.type, RUN), at - job.running_since
+            return self._model(job, ""), at - job.born + job.aged
+        return self._model(job, RUN), at - job.running_since
 
-    def _model(self, type: str, bucket: str) -> Model | None:
-        if self._durations is None or not type:
+    def _model(self, job: Job, phase: str) -> Model | None:
+        """The model of the job's size once it has learned enough, else of its type; None when neither has."""
+        if self._durations is None or not job.type:
             return None
-        model = self._durations.model(type, bucket)
-        return model if model.jobs >= LEARNED_JOBS and model.trusted else None
+        for bucket in (phase + job.size, phase) if job.size else (phase,):
+            model = self._durations.model(job.type, bucket)
+            if model.jobs >= LEARNED_JOBS and model.trusted:
+                return model
+        return None
 
     def _gap(self, job: Job, policy: Policy) -> float:
         """Seconds after the job was seen until its worth reaches 1, within bounds."""

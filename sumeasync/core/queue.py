@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from itertools import count
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
@@ -15,6 +16,9 @@ __all__ = ["DelayQueue", "Queueable"]
 
 PRUNE_ABOVE = 1024
 """Stale entries are worth a rebuild only beyond this many."""
+
+TICKETS = count(1)
+"""One sequence for every queue: what an item left behind in one must not look alive when it waits in another."""
 
 
 class Queueable(Protocol):
@@ -31,7 +35,6 @@ class DelayQueue(Generic[Item]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Item]] = []
-        self._seq = 0
         self._live = 0
 
     def __len__(self) -> int:
@@ -48,8 +51,8 @@ class DelayQueue(Generic[Item]):
         """Schedule `item`, or reschedule it when it waits already."""
         if item.ticket == 0:
             self._live += 1
-        self._seq = item.ticket = self._seq + 1
-        heappush(self._heap, (due, self._seq, item))
+        item.ticket = next(TICKETS)
+        heappush(self._heap, (due, item.ticket, item))
         if len(self._heap) - self._live > max(PRUNE_ABOVE, self._live):
             self._prune()
 
@@ -79,8 +82,7 @@ class DelayQueue(Generic[Item]):
         return item
 
     def peek(self) -> Item:
-        """The item that is due first, which stays; IndexError when nothing waits."""
-        self.next_due()
+        """The item that `next_due` spoke of, which stays."""
         return self._heap[0][2]
 
     def next_due(self) -> float | None:

@@ -1,11 +1,16 @@
 """Which listed job is the one whose create was never answered.
 
-A job is a candidate when it is of the type, nobody claims it, and the server created it while the create was open.
-As many candidates as the spec makes jobs: they are its jobs. Anything else, or a list without times: nobody knows.
+A job is a candidate when it is of the type, nobody claims it, the server created it while the create was open, and
+the prompt it shows (if any) is the spec's. As many candidates as the spec makes jobs: they are its jobs. Anything
+else, or a list without times: nobody knows.
 
 The list is walked page by page (a *look*). A look ends where the list ends, or where a list that has shown the newest
 first shows a job older than the create; it is given up after `MOST_PAGES`, or when the pages bring nothing new. What
 the last look saw is kept in words, so that whoever has to decide about an unknown create knows what was looked at.
+
+Lists may lag, so one look is not enough: they are repeated, ever later, until `PATIENCE_SECONDS` after the answer was
+lost, or until the list shows a job made later, and so all that was made before. Both times are counted over runs: the
+journal knows when the answer was lost. Other creates of the type wait only for the first `SETTLE_SECONDS` of this.
 """
 
 from __future__ import annotations
@@ -17,7 +22,13 @@ import msgspec
 
 from sumeasync.models import Failure, JobView, Spec
 
-__all__ = ["Search", "Walk", "candidates", "expected_jobs", "window"]
+__all__ = ["PATIENCE_SECONDS", "SETTLE_SECONDS", "Search", "Walk", "candidates", "expected_jobs", "window"]
+
+SETTLE_SECONDS = 5.0
+"""A create whose answer was lost has arrived after so long, or never will: the next of its type may go."""
+
+PATIENCE_SECONDS = 40.0
+"""A list that does not show a job after so long is taken never to."""
 
 SLACK_SECONDS = 2.0
 """Servers cut times to whole seconds, and so does the `Date` header that the clocks are compared by."""
@@ -44,11 +55,12 @@ def window(
 ) -> tuple[float, float] | None:
     """When the job of a create sent at `at` was made, earliest and latest, by the clock of `at`; None: nobody can tell.
 
-    `others` are the times of the other creates of the type without an answer. One after another (not `parallel`), a
-    job made after the next of them is not the earlier one's; too near, or open together, a job may be of either.
+    `others` are the times of the other creates of the type without an answer. What was made before the next of them
+    was sent is not that one's. What was made later may be an earlier one's if both were open together (`parallel`):
+    until the earlier is found, nothing is known of the later. So of creates and jobs that alternate each gets its own.
     """
-    near = create_seconds if parallel else 2 * SLACK_SECONDS
-    if any(abs(other - at) < near for other in others):
+    early = create_seconds if parallel else 2 * SLACK_SECONDS
+    if any(-2 * SLACK_SECONDS < at - other < early for other in others):
         return None
     later = (other - 2 * SLACK_SECONDS for other in others if other > at)
     return at, min((at + create_seconds, *later))
@@ -71,8 +83,18 @@ def candidates(
         and job.id not in claimed
         and job.created_at is not None
         and since - SLACK_SECONDS <= job.created_at <= until + SLACK_SECONDS
+        and not contradicts(job.prompt, spec.input.get("prompt"))
     }
     return tuple(id for _, id in sorted(found))
+
+
+def contradicts(shown: str, own: object) -> bool:
+    """Whether the prompt that a list shows cannot be the spec's; it may show it shortened, or other blanks."""
+    return isinstance(own, str) and not plain(own).startswith(plain(shown))
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split()).rstrip(".\u2026 ").casefold()
 
 
 class Walk(msgspec.Struct, eq=False):
@@ -102,7 +124,7 @@ class Walk(msgspec.Struct, eq=False):
         self.pages += 1
         if next_cursor is None:
             self.end = "end"
-        elif self._is_past():
+        elif self._goes_back():
             self.end = "older"
         elif next_cursor in self.cursors or (shown and len(self.jobs) == known):
             self.end = "circle"
@@ -120,13 +142,17 @@ class Walk(msgspec.Struct, eq=False):
         filtered = self.type is None or any(job.type == self.type for job in self.jobs.values())
         return self.end in ("end", "older") and timed and filtered
 
+    def is_past(self, at: float) -> bool:
+        """Whether a job made after `at`, by our clock, was shown."""
+        return self.newest is not None and self.newest + SLACK_SECONDS >= at + self.skew
+
     def _follow(self, at: float | None) -> None:
         self.falling = self.falling and at is not None and (self.oldest is None or at <= self.oldest)
         if at is not None:
             self.newest = at if self.newest is None else max(self.newest, at)
             self.oldest = at if self.oldest is None else min(self.oldest, at)
 
-    def _is_past(self) -> bool:
+    def _goes_back(self) -> bool:
         """Only an order that was seen tells that what follows is older still: one time alone shows none."""
         if not self.falling or self.oldest is None or self.newest is None:
             return False
@@ -134,16 +160,32 @@ class Walk(msgspec.Struct, eq=False):
 
 
 class Search(msgspec.Struct, eq=False):
-    """What is known of a create that is looked for: why (`cause`), how often, and what the last look `saw`.
+    """What is known of a create that is looked for: why (`cause`), since when, and what the last look `saw`.
 
-    `sure` says that the last look was complete: once lists can be expected to show the job, no other is needed.
+    `lost_at` is when it became known that no answer will come (epoch seconds), `held` whether other creates of the type
+    wait for it. `sure` says that the last look was complete: once lists can be expected to show the job, no other is
+    needed; `settled` that it showed what was made later, so they can.
     """
 
     cause: Failure | None = None
+    lost_at: float = 0.0
+    held: bool = True
     looks: int = 0
     walk: Walk | None = None
     sure: bool = False
+    settled: bool = False
     saw: str = ""
+
+    def is_over(self, waited: float) -> bool:
+        """Whether another look is not worth it, `waited` seconds after the answer was lost."""
+        if self.held:
+            return False
+        return self.settled or (waited >= PATIENCE_SECONDS and (self.sure or self.looks > 1))
+
+    def delay(self, waited: float) -> float:
+        """Seconds until the next look: half of the time that has passed, and no step beyond what is waited for."""
+        end = SETTLE_SECONDS if self.held else PATIENCE_SECONDS
+        return max(0.0, min(max(1.0, 0.5 * waited), end - waited))
 
     def conclude(self, walk: Walk, spec: Spec, claimed: Container[str], found: Collection[str] | None) -> str:
         """Say what a look that found the wrong number of candidates saw; `found` None: they cannot be told apart."""
@@ -161,4 +203,5 @@ class Search(msgspec.Struct, eq=False):
         if found:
             parts.append(f"it may be {', '.join(sorted(found)[:5])}")
         self.sure, self.walk, self.saw = walk.complete, None, "; ".join(parts)
+        self.settled = self.sure and found is not None and walk.is_past(self.lost_at + SETTLE_SECONDS)
         return self.saw

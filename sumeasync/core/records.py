@@ -59,7 +59,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="t", omit_defaul
 
     `created_at`, `started_at` (where it was seen to start), `alive_at` (last seen not terminal) and `at` (detected) are
     enough to learn from: the job ended between `alive_at` and `at`. `server_seconds` is the time since creation by the
-    server's own word.
+    server's own word; `size` is the bucket of jobs of the same type that take about as long.
     """
 
     key: str
@@ -73,6 +73,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="t", omit_defaul
     alive_at: float | None = None
     server_seconds: float | None = None
     polls: int = 0
+    size: str = ""
 
 
 class Saved(msgspec.Struct, frozen=True, tag="saved", tag_field="t", omit_defaults=True):

@@ -36,7 +36,8 @@ class Unresolved(msgspec.Struct, frozen=True, omit_defaults=True):
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run, summed up; ``report.json``.
 
-    `statuses` and `types` count the outcomes of this run, `earlier` those the directory already held. `detection`
+    `statuses` and `types` count the outcomes of this run, `earlier` those the directory already held; `found` counts
+    jobs of this run whose create was never answered, and which were told from others in the job list. `detection`
     is the seconds from a job's end (by the server's word) to our knowing it: `median`, `p95`, and of how many jobs.
     `budget` is the share of the requests allowed in that time that was used, by lane, where a limit is known. `sweeps`
     counts the `pages` of the job list, the jobs they `told` of, and how many `suspected` to have ended had (`right`).
@@ -47,6 +48,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     statuses: Mapping[str, int] = {}
     types: Mapping[str, Mapping[str, int]] = {}
     earlier: Mapping[str, int] = {}
+    found: int = 0
     skipped: int = 0
     not_started: int = 0
     requests: Mapping[str, int] = {}
@@ -69,6 +71,7 @@ class Tally:
         self.statuses: Counter[OutcomeStatus] = Counter()
         self.types: dict[str, Counter[str]] = {}
         self.unresolved: list[Unresolved] = []
+        self.found = 0
         self._not_ok = 0
         self._delays: list[float] = []
 
@@ -77,6 +80,7 @@ class Tally:
         self.statuses[outcome.status] += 1
         self.types.setdefault(outcome.type or "adopted", Counter())[outcome.status] += 1
         self._not_ok += not outcome.ok
+        self.found += outcome.found is True
         if not outcome.final:
             self.unresolved.append(Unresolved(outcome.key, outcome.status, outcome.job_id, outcome.error))
         times = outcome.timings

@@ -50,7 +50,8 @@ class Round:
         self.began = began
         self.waiting = waiting
         self.told: set[str] = set()
-        self.found = self.pages = self.longest = 0
+        self.shown: set[str] = set()  # whosever they are
+        self.pages = self.longest = 0
         self.complete = True
         self._walks = list(walks)
         self._most = len(self._walks) + 2 * math.ceil(waiting / page) + 2
@@ -91,7 +92,7 @@ class Round:
             elif view.status in ENDED:
                 ended.append(job)
         self.pages += 1
-        self.found += len(completed) + len(ended)
+        self.shown |= entries
         if next_cursor is not None:
             self.longest = max(self.longest, len(entries))
         if word is not None and not filtered:  # the filter has no effect: another walk would show the same

@@ -155,9 +155,10 @@ class Scheduler:
     def _question(self, now: float) -> Job | None:
         """The poll or the page of a list that tells most now; None when neither is worth a request."""
         poll = self.fleet.first(now)
-        price = 1.0 if poll is None else max(1.0, self.fleet.pacer.worth(poll, now))
-        if (page := self.sweeps.first(now, price)) is not None:
-            return page
+        if self.sweeps.is_due(now):
+            price = 1.0 if poll is None else max(1.0, self.fleet.pacer.worth(poll, now))
+            if (page := self.sweeps.first(now, price)) is not None:
+                return page
         if poll is None:
             times = (self.fleet.next_due(), self.sweeps.next_due())
             self._question_due = min((time for time in times if time is not None), default=None)
@@ -185,10 +186,11 @@ class Scheduler:
                 return None
             free = (queue for type, queue in self._creates.items() if queue and self._may_create(type))
             return next(free, None)
-        steps = (step for step in LANE_STEPS[lane] if self._ready[step])
-        if lane == "read" and self._has_uploads_ahead():
-            steps = (step for step in steps if step is not Step.PRESIGN)
-        return next((self._ready[step] for step in steps), None)
+        for step in LANE_STEPS[lane]:
+            queue = self._ready[step]
+            if queue and not (step is Step.PRESIGN and self._has_uploads_ahead()):
+                return queue
+        return None
 
     def _has_uploads_ahead(self) -> bool:
         """An address to upload to is short-lived, and so is what was uploaded: no more than can go on at once."""

@@ -12,7 +12,7 @@ from sumeasync.core.job import Job, Product, Step
 from sumeasync.core.keys import may_send_again
 from sumeasync.core.pacing import Pacer
 from sumeasync.core.polling import retry_delay
-from sumeasync.core.reconcile import Search
+from sumeasync.core.reconcile import SETTLE_SECONDS, Search
 from sumeasync.core.records import Rejected, Unknown
 from sumeasync.errors import (
     ApiError,
@@ -34,9 +34,6 @@ from sumeasync.models import Failure
 __all__ = ["Setbacks", "may_begin_again"]
 
 NOT_FOUND_GRACE_SECONDS = 60.0
-RECONCILE_AFTER_SECONDS = 5.0
-RECONCILE_TRIES = 3
-SETTLED_SECONDS = 10.0
 RESULT_TRIES = 12
 LINK_REFRESHES = 3
 MENDABLE = ("connect", "disk_full", "unauthorized", "insufficient_credits", "rate_limit_exceeded", "usage")
@@ -86,12 +83,12 @@ class Setbacks:
                 job.doubtful = True
                 return self._retry(job, error)
             case Verdict.AMBIGUOUS | Verdict.RETRY:
-                job.carry = Search(failure(error))
+                job.carry = Search(failure(error), wall)
                 records = (Unknown(job.spec.key, wall, failure(error)),)
                 if self._idempotent:
                     return Transition(records, outcome=unknown(job).outcome)
-                job.step, job.faults = Step.RECONCILE, 0
-                return Transition(records, max(_asked(error), RECONCILE_AFTER_SECONDS))
+                job.step, job.faults, job.born = Step.RECONCILE, 0, now
+                return Transition(records, max(_asked(error), SETTLE_SECONDS))
             case Verdict.STOPPED if job.doubtful:
                 return Transition(stop=error)
             case Verdict.STOPPED:  # nothing was started, and it may be once the cause is mended: no outcome yet
@@ -102,7 +99,9 @@ class Setbacks:
                 return Transition((refused,), outcome=outcome_of(job, "rejected", problem))
 
     def _reconcile_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
-        search = job.carry = job.carry if isinstance(job.carry, Search) else Search(job.carry)
+        search: Search = job.carry
+        waited = max(wall - search.lost_at, now - job.born)  # over all runs; whatever the wall clock does, it ends
+        search.held = waited < SETTLE_SECONDS
         if isinstance(error, TransportError | RateLimitError | ServerError):  # that says nothing about the job
             if self._pacer.time_left(job, now) > 0:
                 return self._retry(job, error)
@@ -111,12 +110,10 @@ class Setbacks:
         if search.walk is not None:  # the look was not finished
             search.walk, search.saw = None, f"the job list could not be read ({failure(error).message})"
         search.looks += 1
-        age = RECONCILE_AFTER_SECONDS if job.intended_at is None else wall - job.intended_at
-        if age > SETTLED_SECONDS:  # a list shows the job by now, if ever: killed runs must not begin to wait anew
-            return Transition() if search.looks < 2 and not search.sure else unknown(job)
-        # The next create of the type must be so much later that their jobs can be told apart by time.
-        early = age < RECONCILE_AFTER_SECONDS and search.looks < 2 * RECONCILE_TRIES
-        return self._retry(job, error) if early or search.looks < RECONCILE_TRIES else unknown(job)
+        late = self._pacer.time_left(job, now) <= 0 and not search.held
+        if late or search.is_over(waited):
+            return unknown(job)
+        return Transition(delay=max(_asked(error), search.delay(waited)))
 
     def _poll_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         fresh = job.spec.job_id is None and now - job.born < NOT_FOUND_GRACE_SECONDS

@@ -37,7 +37,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `creates_per_type` above 1 is faster, and gives up the certainty with which a lost answer is matched to its job.
     `grace` is how long creates under way may still bring their ids home when a run is interrupted. `max_…_bytes` and
     `max_…_files` bound the media kept of one file, one job and one run; `spare_bytes` stay free on the disk, or nothing
-    more is created. `learn` is whether polls follow the durations seen, `sweep` whether the job list is asked where
+    more is created. `learn` is whether polls follow the durations seen (in the output directory `learn_from`
+    of another run, too), `sweep` whether the job list is asked where
     that saves requests. `poll` holds what differs from the default policies, by type (``*``: all others).
     """
 
@@ -69,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trust_env: bool = False
     recreate_unknown: bool = False
     learn: bool = True
+    learn_from: str | None = None
     sweep: bool = True
     poll: dict[str, dict[str, float | None]] = {}
 

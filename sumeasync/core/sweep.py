@@ -8,8 +8,8 @@ A round (`core/rounds.py`) reads what it takes to hear of every waiting job, in 
 * ``all``: the newest jobs whatever their state, until all are shown. One page, mostly, for up to a page of jobs.
 * ``active``: every job in an active state, one walk a state. Its length follows what runs, not what ever ran.
 * ``finished``: the completed ones until a page brings nothing new; now and then the failed, canceled, expired. Short
-  where the list puts the latest end first, and it misses jobs where it does not; so it is used only while the full
-  rounds that follow it find next to nothing it missed.
+  where the list puts the latest end first, and it misses jobs where it does not; so it is used only while it shows
+  next to all of what full rounds just before it found ended.
 
 A round goes when the summed worth of the jobs it would tell of reaches the price of its pages, each worth as much as
 the best poll that could go in its place, and 1 at least. Nothing is taken for granted: length of pages, coverage and
@@ -51,10 +51,11 @@ PROBES = 8
 GAIN = 0.3
 AUDIT_PAGES = 8
 TRUSTED_RECALL, RECALL_JOBS, RECALL_FADE = 0.9, 10.0, 0.9
-FULL_EVERY, PROBE_EVERY, OTHERS_EVERY = 8, 16, 4
+FULL_EVERY, PROBE_EVERY, OTHERS_EVERY = 16, 16, 4
 DEAR_PAGES = 3
 """A full round of so many pages makes it worth finding out how the finished ones are ordered."""
 
+MOST_WORDS = 32
 POOR_ROUNDS = 3
 """So many full rounds in a row that told of less than two jobs a page: the list is not about ours."""
 
@@ -94,11 +95,11 @@ class Sweeps:
         self._least = LEAST_SECONDS
         self._round: Round | None = None
         self._page = PAGE
-        self._words: dict[str, str | None] = {}
+        self.words: dict[str, str | None] = {}
         self._ways: dict[Way, Measure] = {"all": Measure(), "active": Measure(), "finished": Measure()}
         self._rounds = self._pages = self._poor = 0
         self._hits = self._misses = 0.0
-        self._probed: int | None = None  # what a finished round found, until a full one tells what it missed
+        self._lately: list[Job] = []  # what the last full round found ended: a finished one ought to show it too
 
     def __repr__(self) -> str:
         return f"<Sweeps {'on' if self.enabled else 'off'}, {self._rounds} rounds, {self._pages} pages>"
@@ -112,13 +113,17 @@ class Sweeps:
         """When `first` may answer otherwise by itself; None: not at all."""
         return None if self._asking or not self.enabled else self._due
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to find out if a page is worth a request."""
+        return not self._asking and now >= self._due - EARLY_SECONDS and self.enabled
+
     def first(self, now: float, price: float) -> Job | None:
         """The next page, if it is worth `price` (see `Pacer.worth`) now; asked for once `take` is called."""
-        if self._asking or not self.enabled or now < self._due - EARLY_SECONDS:
+        if not self.is_due(now):
             return None
         if self._round is None:
             return self.job if self._begin(now, price) else None
-        return self.job if self.worth >= price or price <= 1.0 else None  # where nothing is due, what was begun goes on
+        return self.job  # what was begun goes on: the jobs it has yet to tell of are worth more than when it began
 
     def take(self) -> Job:
         """The page that `first` answered is asked for now."""
@@ -128,7 +133,8 @@ class Sweeps:
 
     def spelled(self, word: str, status: str | None) -> None:
         """A server's word for a state, or for one that is not known (None), which is taken for an active one."""
-        self._words[word] = status
+        if len(self.words) < MOST_WORDS:
+            self.words[word] = status
 
     def read(self, views: Sequence[JobView], next_cursor: str | None, now: float, jobs: Mapping[str, Job]) -> Findings:
         """Take in the page that was asked for; what it finds `completed` or `ended` is to be asked about at once."""
@@ -137,7 +143,8 @@ class Sweeps:
         round = self._present()
         found = round.read(views, next_cursor, jobs)
         for view in views:
-            self._words[view.word] = view.status
+            if view.word not in self.words:
+                self.spelled(view.word, view.status)
         for job, _ in found.active:
             self.trust.shown_active(job.id)
         completed, ended = self._credible(found.completed), self._credible(found.ended)
@@ -148,6 +155,8 @@ class Sweeps:
             ended.append(audited)
         if round.over:
             completed += self._end(round, now)
+        if round.way != "finished":
+            self._lately += completed
         return Findings(found.active, completed, ended)
 
     def failed(self, now: float, *, refused: bool, seconds: float) -> None:
@@ -161,7 +170,6 @@ class Sweeps:
         elif refused:
             way, self._round = round.way, None
             self._ways[way] = Measure(coverage=0.0, rounds=1)
-            self._probed = None
             if way == "all":
                 self.trust.distrust("the server refuses it")
         self._due = now + max(seconds, self._least)
@@ -183,8 +191,10 @@ class Sweeps:
             self._due = now + self._least
             return False
         way = self._choose(waiting)
-        if self._probed is None and not self._is_worth_it(way, waiting, now, price):
+        if not self._is_worth_it(way, waiting, now, price):
             return False
+        if way != "finished":
+            self._lately = []
         self._round = Round(way, now, waiting, self._walks(way), self._page)
         return True
 
@@ -214,10 +224,12 @@ class Sweeps:
 
     def _choose(self, waiting: int) -> Way:
         full = self._full(waiting)
-        if self._probed is not None or self._price(full, waiting) < DEAR_PAGES or not self._ways["finished"].coverage:
+        if self._price(full, waiting) < DEAR_PAGES or not self._ways["finished"].coverage:
             return full
+        if self._trusts_finished():
+            return full if self._rounds % FULL_EVERY == 0 else "finished"
         known = self._hits + self._misses >= RECALL_JOBS
-        return "finished" if not known or self._trusts_finished() or self._rounds % PROBE_EVERY == 0 else full
+        return "finished" if self._lately and (not known or self._rounds % PROBE_EVERY == 0) else full
 
     def _trusts_finished(self) -> bool:
         found = self._hits + self._misses
@@ -226,7 +238,7 @@ class Sweeps:
     def _walks(self, way: Way) -> list[str | None]:
         if way == "all":
             return [None]
-        words = self._words.items()
+        words = self.words.items()
         if way == "active":
             active = {word: status for word, status in words if status in ("queued", "running", None) and word}
             return sorted(active or ("queued", "running"), key=lambda word: active.get(word) != "queued")
@@ -243,7 +255,7 @@ class Sweeps:
         if round.longest:
             self._page = min(PAGE, round.longest)
         if round.way == "finished":
-            self._end_finished(round, now)
+            self._end_finished(round)
             return []
         missing: list[Job] = []
         told = len(round.told)
@@ -254,19 +266,18 @@ class Sweeps:
             self._claim("missing", missing)
             told = round.waiting
         self._ways[round.way].note(round.pages / math.ceil(round.waiting / self._page), min(1.0, told / round.waiting))
-        if self._probed is not None:
-            self._hits = self._hits * RECALL_FADE + self._probed
-            self._misses = self._misses * RECALL_FADE + round.found + len(missing)
-            self._probed = None
         self._poor = self._poor + 1 if told < 2 * round.pages else 0
         if self._poor >= POOR_ROUNDS:
             self.trust.distrust("its pages tell of too few of the jobs")
         return missing
 
-    def _end_finished(self, round: Round, now: float) -> None:
+    def _end_finished(self, round: Round) -> None:
         self._ways["finished"].note(round.pages, 1.0)
-        if not self._trusts_finished() or self._rounds % FULL_EVERY == 0:
-            self._probed, self._due = round.found, now
+        if ended := [job.id in round.shown for job in self._lately if job.status == COMPLETED]:
+            self._hits = self._hits * RECALL_FADE + sum(ended)
+            self._misses = self._misses * RECALL_FADE + len(ended) - sum(ended)
+        self._lately = []
+        if not self._trusts_finished():
             return
         before = round.began - self.trust.margin_seconds
         for job in self._fleet:

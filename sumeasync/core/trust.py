@@ -26,7 +26,9 @@ FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS = 2.0, 60.0
 
 
 class Trust:
-    """Claims made and settled. `reason` is set once the list is not to be believed any more, and stays.
+    """Claims made and settled; `open` are those not settled yet, by job id.
+
+    `reason` is set once the list is not to be believed any more, and stays.
 
     `margin_seconds` is how old a job must be before its absence means anything: lists show new jobs late.
     `wary` says that the last audit found a job ended that was shown as active.
@@ -35,7 +37,7 @@ class Trust:
     def __init__(self) -> None:
         self.reason: str | None = None
         self.margin_seconds = FIRST_MARGIN_SECONDS
-        self._open: dict[str, Claim] = {}
+        self.open: dict[str, Claim] = {}
         self._refuted: set[str] = set()
         self._tests: dict[Claim, float] = dict.fromkeys(MOST_WRONG, 0.0)
         self._wrong: dict[Claim, float] = dict.fromkeys(MOST_WRONG, 0.0)
@@ -64,11 +66,11 @@ class Trust:
 
     def claim(self, job_id: str, claim: Claim) -> None:
         """The list claims this of a job, which will now be asked about itself."""
-        self._open[job_id] = claim
+        self.open[job_id] = claim
 
     def settle(self, job_id: str, *, ended: bool) -> None:
         """The job itself answered that it has ended, or that it has not."""
-        claim = self._open.pop(job_id, None)
+        claim = self.open.pop(job_id, None)
         if ended:
             self._refuted.discard(job_id)
         if claim is None:

@@ -184,7 +184,9 @@ class So:
         jobs = []
         for entry in entries:
             if type(entry) is dict and (job_id := read_id(entry.get("job_id") or entry.get("id"))) is not None:
-                jobs.append(view(entry, job_id, {}))
+                prompt = first_text(entry, "prompt") or first_text(mapping(entry.get("input")), "prompt")
+                shown = view(entry, job_id, {})
+                jobs.append(msgspec.structs.replace(shown, prompt=prompt) if prompt else shown)
         envelope = inner if "next_cursor" in inner else body
         more = envelope.get("has_more") is not False
         cursor = read_id(envelope.get("next_cursor"), MAX_CURSOR) if more else None

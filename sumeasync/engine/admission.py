@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sumeasync.core.endings import outcome_of
 from sumeasync.core.history import History, JobFacts, SpecFacts
 from sumeasync.core.job import Job, Product, Step
 from sumeasync.core.keys import may_send_again
 from sumeasync.core.lifecycle import Lifecycle
-from sumeasync.core.reconcile import Search
-from sumeasync.core.records import Created, Record
+from sumeasync.core.reconcile import SETTLE_SECONDS, Search
+from sumeasync.core.records import Created, Record, Unknown
 from sumeasync.core.setbacks import may_begin_again
 from sumeasync.core.settings import Settings
 from sumeasync.core.specs import make_spec
@@ -83,8 +84,17 @@ class Admission:
             return self._send_again(spec, facts, now, wall)
         if facts.phase == "rejected" or self._settings.recreate_unknown:
             return self._begin(spec, now, wall)
-        job = Job(spec, Step.RECONCILE, born=now, type=spec.type, intended_at=facts.at, carry=Search(facts.error))
-        return Admitted([(job, 0.0)])
+        return self._look_for(spec, facts, now, wall)
+
+    def _look_for(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:
+        """A create whose answer was lost is looked for; that it is lost is recorded once, for the patience of all runs."""
+        search, records = Search(facts.error, facts.lost_at), ()
+        if facts.phase != "unknown":
+            search = Search(Failure("no_answer", "the run ended before the answer came"), wall)
+            records = (Unknown(spec.key, wall, search.cause),)
+        search.held = wall - search.lost_at < SETTLE_SECONDS
+        job = Job(spec, Step.RECONCILE, born=now, type=spec.type, intended_at=facts.at, carry=search)
+        return Admitted([(job, 0.0)], records=records)
 
     def _send_again(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:
         """A create whose answer was lost goes out again under its key, if that is not too old by then."""
@@ -99,6 +109,7 @@ class Admission:
     ) -> None:
         ended = known.ended
         job, delay = self._lifecycle.resume(spec, known.id, now, wall, ended.created_at if ended else facts.at)
+        job.found = facts.adopted and spec.job_id is None
         if ended is None:
             admitted.jobs.append((job, delay))
             return
@@ -109,9 +120,7 @@ class Admission:
             admitted.jobs.append((job, 0.0))
             return
         timings = Timings(created=ended.created_at, started=ended.started_at, detected=ended.at)
-        own = spec.type or job.type
-        other = job.type if job.type != own else None
-        outcome = Outcome(spec.key, known.id, own, ended.status, other, error=ended.error, timings=timings)
+        outcome = msgspec.structs.replace(outcome_of(job, ended.status, ended.error), timings=timings)
         admitted.outcomes.append((job, msgspec.structs.replace(outcome, polls=ended.polls)))
 
 

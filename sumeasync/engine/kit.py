@@ -25,6 +25,7 @@ from sumeasync.engine.delivery import Delivery
 from sumeasync.engine.folder import Folder
 from sumeasync.engine.statistics import Statistics
 from sumeasync.engine.steps import Steps, Transfers
+from sumeasync.errors import UsageError
 from sumeasync.io.carrier import Carrier, Sender
 from sumeasync.io.client import Client, Timeouts
 from sumeasync.io.credentials import Access
@@ -35,6 +36,7 @@ from sumeasync.io.journal import Journal, MemoryJournal
 from sumeasync.io.local import LocalDisk
 from sumeasync.io.lock import RunLock
 from sumeasync.io.media import Downloader
+from sumeasync.io.replay import replay
 from sumeasync.io.transfer import Allowance, Limits
 from sumeasync.io.upload import upload
 from sumeasync.models import Lane
@@ -87,7 +89,7 @@ async def open_kit(
     dialect, statistics = DIALECTS[settings.dialect](), Statistics()
     budget = open_budget(settings)
     disk = await open_disk(stack, out, disk, wall_clock)
-    durations = Durations(TYPICAL_SECONDS) if settings.learn else None
+    durations = await open_durations(settings)
     journal = await open_journal(stack, disk, durations)
     claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
     delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)
@@ -182,13 +184,31 @@ async def open_journal(
 ) -> Journal | MemoryJournal:
     """The journal of the directory, replayed (and learned from); without a directory one that forgets."""
 
+    journal = MemoryJournal() if disk is None else await Journal.open(disk, observe=learner(durations))
+    stack.push_async_callback(journal.aclose)
+    return journal
+
+
+async def open_durations(settings: Settings) -> Durations | None:
+    """What is known of how long jobs take; raises UsageError where an earlier run is named and is none."""
+    if not settings.learn:
+        return None
+    durations = Durations(TYPICAL_SECONDS)
+    if settings.learn_from is not None:
+        found = await replay(LocalDisk(settings.learn_from), observe=learner(durations))
+        if found.header is None:
+            raise UsageError(f"there is no run to learn from in {settings.learn_from!r}")
+    return durations
+
+
+def learner(durations: Durations | None) -> Callable[[Record], None]:
+    """Folds the ends of jobs into `durations`, if there are any."""
+
     def observe(record: Record) -> None:
         if durations is not None and isinstance(record, Ended) and record.type:
             durations.fold(record)
 
-    journal = MemoryJournal() if disk is None else await Journal.open(disk, observe=observe)
-    stack.push_async_callback(journal.aclose)
-    return journal
+    return observe
 
 
 async def open_transfers(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
@@ -12,7 +11,7 @@ from sumeasync.core.faults import Verdict, verdict
 from sumeasync.core.job import Job, Step
 from sumeasync.core.reconcile import Search, Walk, candidates, expected_jobs, window
 from sumeasync.dialects.base import Page
-from sumeasync.errors import SumeError, TransportError
+from sumeasync.errors import SumeError
 from sumeasync.models import KINDS, Response, Spec
 
 __all__ = ["RECONCILE_PAGE", "Reconciling"]
@@ -42,7 +41,6 @@ class Reconciling:
         self._create_seconds = create_seconds
         self._parallel = parallel
         self._wall = wall_clock
-        self._under_way: Counter[str] = Counter()
         self._words: dict[str, str] = {}
 
     def learn(self, type: str, word: str) -> None:
@@ -51,17 +49,17 @@ class Reconciling:
 
     @contextmanager
     def open(self, spec: Spec, at: float) -> Iterator[None]:
-        """While the create of `spec` is under way; it stays open unless it was refused for certain, or is `closed`."""
+        """While the create of `spec` is under way; it stays open unless it was refused for certain, or is `closed`.
+
+        One that is under way counts as open for those that are looked for: what it may have made is not theirs.
+        """
         self._opened[spec.key] = (spec.type, at)
-        self._under_way[spec.type] += 1
         try:
             yield
         except SumeError as error:
             if verdict(error, Step.CREATE) is not Verdict.AMBIGUOUS:
                 self.closed(spec.key)
             raise
-        finally:
-            self._under_way[spec.type] -= 1
 
     def closed(self, key: str) -> None:
         """It is known what became of the create."""
@@ -72,7 +70,7 @@ class Reconciling:
 
         A filter by a word that is not the server's may show nothing: every other look does without.
         """
-        search = job.carry = job.carry if isinstance(job.carry, Search) else Search(job.carry)
+        search: Search = job.carry
         if search.walk is None:
             type = job.spec.type
             word = None if search.looks % 2 else self._words.get(type, type)
@@ -86,9 +84,6 @@ class Reconciling:
         if walk.pages == 0:
             walk.skew = _date(response) - self._wall() if "date" in response.headers else 0.0
             walk.since = at + walk.skew
-        if self._under_way[spec.type]:  # its job may be in the list, and is not claimed yet
-            search.walk = None
-            return Faulted(TransportError("another create of this type is under way"))
         if not walk.read(page.jobs, page.next_cursor):
             return Turned()
         found = self._found(spec, walk, at)

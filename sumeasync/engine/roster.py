@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sumeasync.core.job import Job
+from sumeasync.core.job import Job, Step
 from sumeasync.engine.statistics import UNSTARTED, Statistics
 from sumeasync.models import Outcome
 
@@ -33,6 +33,7 @@ class Roster:
             counts.queued += 1
         else:
             counts.running += 1
+        self._statistics.unanswered += job.step is Step.RECONCILE
         self.track(job)
 
     def track(self, *jobs: Job) -> None:

@@ -167,7 +167,7 @@ class Run:
             self.statistics.skipped += 1
         for job, delay in admitted.jobs:
             self._roster.enter(job)
-            if job.step is Step.RECONCILE:
+            if _is_held_for(job):
                 self._kit.scheduler.hold(job.type)
             if job.step is Step.RECONCILE or job.doubtful:
                 self._roster.creating.add(job.spec.key)
@@ -203,9 +203,11 @@ class Run:
             self._alarm.ring_by(due)
 
     async def _perform(self, job: Job) -> None:
-        was, type = job.step, job.type
+        was, type, held = job.step, job.type, job.step is Step.CREATE or _is_held_for(job)
         if was is Step.CREATE:
             self._roster.creating.add(job.spec.key)
+        if was in (Step.CREATE, Step.PRESIGN) and not job.faults and job.intended_at is None:
+            job.born = self._now()  # its deadline does not run while it only waits for its turn
         try:
             if was is Step.SWEEP:
                 await self._sweeping.perform(job)
@@ -226,6 +228,8 @@ class Run:
                     await durable
             self.statistics.told(event)
             tell_step(job, was, event, transition)
+            if held and (transition.outcome is not None or not _is_held_for(job)):
+                self._kit.scheduler.settle(job.spec.type)
             self._apply(job, was, type, transition, now)
         except Exception as error:
             self._fail(error)
@@ -236,10 +240,9 @@ class Run:
 
     def _apply(self, job: Job, was: Step, type: str, transition: Transition, now: float) -> None:
         self.statistics.moved(job, was, type)
-        if was in (Step.CREATE, Step.RECONCILE) and (job.step is not Step.RECONCILE or transition.outcome):
-            self._kit.scheduler.settle(job.spec.type)
-            if transition.outcome or not job.doubtful:
-                self._roster.creating.discard(job.spec.key)
+        searched = job.step is Step.RECONCILE or job.doubtful
+        if was in (Step.CREATE, Step.RECONCILE) and (transition.outcome or not searched):
+            self._roster.creating.discard(job.spec.key)
         if transition.stop is not None:
             self._stop(transition.stop, was)
         for sibling, delay in transition.siblings:
@@ -283,3 +286,8 @@ class Run:
 
     def _now(self) -> float:
         return self._kit.clock()
+
+
+def _is_held_for(job: Job) -> bool:
+    """Whether other creates of the type wait until it is known what became of this one."""
+    return job.step is Step.RECONCILE and job.carry.held

@@ -32,7 +32,7 @@ class Statistics(msgspec.Struct):
     """Counters of one run. `requests` counts by step (``poll``, ``result``, ``create`` …) what was sent to anyone.
 
     `skipped` specs were finished by an earlier run, `not_started` were left alone after creates were stopped. `swept`
-    counts what pages of the job list told of waiting jobs.
+    counts what pages of the job list told of waiting jobs, `unanswered` creates that are looked for or given up.
     """
 
     specs: int = 0
@@ -42,6 +42,7 @@ class Statistics(msgspec.Struct):
     faults: int = 0
     rate_limited: int = 0
     swept: int = 0
+    unanswered: int = 0
     media_files: int = 0
     media_bytes: int = 0
     requests: Counter[str] = msgspec.field(default_factory=Counter)
@@ -53,6 +54,7 @@ class Statistics(msgspec.Struct):
 
     def moved(self, job: Job, was: Step, type: str) -> None:
         """A job left the step `was`, when it counted as `type`."""
+        self.unanswered += (job.step is Step.RECONCILE) - (was is Step.RECONCILE)
         before, after = self.of(type), self.of(job.type)
         if was in UNSTARTED and job.step in UNSTARTED:
             return
@@ -122,6 +124,7 @@ def make_report(
         statuses={str(status): count for status, count in tally.statuses.items()},
         types={type: dict(statuses) for type, statuses in tally.types.items()},
         earlier={str(status): count for status, count in earlier.items()},
+        found=tally.found,
         skipped=counts.skipped,
         not_started=not_started,
         requests=dict(counts.requests),

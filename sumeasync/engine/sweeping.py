@@ -54,10 +54,11 @@ class Sweeping:
 
     def learn(self, job: Job, event: Event) -> None:
         """Hold the answer of a job against what the list told of it; learn the server's words."""
-        if isinstance(event, Seen):
-            self._kit.sweeps.spelled(event.view.word, event.view.status)
-        if not isinstance(event, Faulted):
-            self._kit.sweeps.trust.settle(job.id or "", ended=job.step is not Step.POLL or job.status is not None)
+        sweeps = self._kit.sweeps
+        if isinstance(event, Seen) and event.view.word not in sweeps.words:
+            sweeps.spelled(event.view.word, event.view.status)
+        if job.id in sweeps.trust.open and not isinstance(event, Faulted):
+            sweeps.trust.settle(job.id or "", ended=job.step is not Step.POLL or job.status is not None)
             self._tell()
 
     def _tell(self) -> None:

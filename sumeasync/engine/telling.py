@@ -20,6 +20,9 @@ def tell_step(job: Job, was: Step, event: Event, transition: Transition) -> None
     key, name = job.spec.key, NAMES[was]
     if isinstance(event, Faulted):
         last = transition.outcome is not None or transition.stop is not None
+        if was is Step.CREATE and job.step is Step.RECONCILE:
+            log.warning("create.unanswered", key=key, type=job.spec.type, error=event.error)
+            return
         say = log.warning if job.faults >= PATIENCE else log.info
         say(
             f"{name}.failed" if last else f"{name}.retry",

@@ -3,12 +3,13 @@ from __future__ import annotations
 import math
 import random
 import timeit
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.durations import RUN, Durations, Model
+from sumeasync.core.durations import RUN, Durations, Model, size_of
 from sumeasync.core.records import Ended
 
 MEDIAN, SIGMA = 90.0, 0.35  # a video
@@ -340,3 +341,21 @@ def test_queries_and_learning_are_cheap() -> None:
 def test_shows_itself() -> None:
     """A model's repr tells what it has learned."""
     assert repr(Model(60.0)).startswith("Model(jobs=0, median=6")
+
+
+@pytest.mark.parametrize(
+    ("input", "size"),
+    [({}, ""), ({"duration": 4}, "5"), ({"duration": 5.0}, "5"), ({"duration": 15}, "20"), ({"duration": 1e9}, "1000")]
+    + [({"duration": odd}, "") for odd in (0, -1, True, "4", None, [], math.nan, math.inf)],
+)
+def test_sizes(input: dict[str, Any], size: str) -> None:
+    """Jobs are told apart by the duration they are asked for, in a few steps; what is no duration tells nothing."""
+    assert size_of(input) == size
+
+
+def test_a_size_is_learned_beside_its_type() -> None:
+    """The end of a job of some size counts for the size and for its whole type."""
+    durations = Durations()
+    durations.fold(Ended("k", "job_1", "completed", 30.0, "t", None, 0.0, 5.0, 29.0, size="5"))
+    jobs = {bucket: durations.model("t", bucket).jobs for bucket in ("", "5", RUN, RUN + "5", "10")}
+    assert jobs == {"": 1, "5": 1, RUN: 1, RUN + "5": 1, "10": 0}

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from sumeasync.core.durations import Durations
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
-from sumeasync.core.job import Job, Product, Step
+from sumeasync.core.job import NEVER, Hint, Job, Product, Step
 from sumeasync.core.lifecycle import Lifecycle
 from sumeasync.core.pacing import Pacer
 from sumeasync.core.polling import Policy
 from sumeasync.core.records import Created, Ended, Record, Rejected, Saved, Unknown
-from sumeasync.core.setbacks import LINK_REFRESHES, RECONCILE_TRIES, RESULT_TRIES, may_begin_again
+from sumeasync.core.reconcile import PATIENCE_SECONDS, SETTLE_SECONDS, Search
+from sumeasync.core.setbacks import LINK_REFRESHES, RESULT_TRIES, may_begin_again
 from sumeasync.errors import (
     AuthError,
     BadRequestError,
@@ -59,6 +60,8 @@ def job_at(step: Step, spec: Spec = IMAGE, **changes: Any) -> Job:
     job = Job(spec, step, "job_1" if known else None, born=NOW, type=spec.type)
     if step in (Step.RESULT, Step.SAVE):
         job.carry = Product(links=LINKS if step is Step.SAVE else ())
+    if step is Step.RECONCILE:
+        job.carry = Search(lost_at=WALL)
     for name, value in changes.items():
         setattr(job, name, value)
     return job
@@ -254,6 +257,72 @@ def test_ends_are_learned_from() -> None:
     assert durations.model("image_generation").jobs == 1
 
 
+# Results first.
+
+GUESS = {"hint": Hint.COMPLETED, "seen": NOW, "asked": NOW}
+
+
+def test_a_result_asked_for_first_saves_the_poll() -> None:
+    """A result that is there is the end and the result in one: recorded as completed, then saved."""
+    job = job_at(Step.POLL, **GUESS)
+    then = advance(job, Fetched(VIEW, {"url": "a"}, LINKS), after=90)
+    (record,) = then.records
+    assert isinstance(record, Ended)
+    assert (record.status, job.status, job.step, job.carry.links) == ("completed", "completed", Step.SAVE, LINKS)
+    assert (job.hint, job.detected_at, then.outcome) == (Hint.NONE, WALL + 90, None)
+
+
+def test_a_result_with_nothing_to_save_asked_for_first() -> None:
+    """Record and outcome come together."""
+    then = advance(job_at(Step.POLL, **GUESS), Fetched(VIEW, {"text": "t"}))
+    assert (outcome_of(then).ok, outcome_of(then).result, len(then.records)) == (True, {"text": "t"}, 1)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Faulted(NotReadyError(status=409)),
+        Faulted(NotFoundError(status=404)),
+        Faulted(BadRequestError(status=400)),
+        Faulted(AuthError(status=403)),
+        Fetched(JobView("job_1", "running", "running"), {}),
+        Fetched(JobView("job_1", "running", "running"), {"preview_url": "a"}, LINKS),
+        Fetched(JobView("job_1", "failed", "failed"), {}),
+        Fetched(JobView("job_1", None, "odd"), {"id": "job_1"}),
+    ],
+)
+def test_a_guess_that_is_refused_leads_to_a_plain_poll(event: Event) -> None:
+    """Whatever the answer but a result: the status is asked for at once, and no fault is counted."""
+    job = job_at(Step.POLL, **GUESS)
+    assert advance(job, event) == Transition()
+    assert (job.step, job.hint, job.faults, job.status) == (Step.POLL, Hint.ENDED, 0, None)
+    then = advance(job, seen("running"))
+    assert (job.hint, then.delay, then.outcome) == (Hint.NONE, 5, None)
+
+
+@pytest.mark.parametrize("error", [TransportError(), RateLimitError(status=429), ServerError(status=500)])
+def test_a_guess_that_meets_a_fault_is_a_fault(error: SumeError) -> None:
+    """Faults that say nothing of the job are waited out like those of any poll, and the hint is forgotten."""
+    job = job_at(Step.POLL, **GUESS)
+    assert advance(job, error).delay > 0
+    assert (job.hint, job.faults, job.step) == (Hint.NONE, 1, Step.POLL)
+
+
+def test_a_key_refused_at_a_guess_stops() -> None:
+    """A key that is no longer accepted stops the run, whatever was asked."""
+    error = AuthError(status=401)
+    assert advance(job_at(Step.POLL, **GUESS), error).stop is error
+
+
+def test_a_glimpse_counts_as_seen_and_not_as_an_answer() -> None:
+    """What a list shows moves `seen` on, never back, and starts the clock of a running job once."""
+    job, life = job_at(Step.POLL, seen=NOW + 4, asked=NOW), lifecycle()
+    running = JobView("job_1", "running", "running")
+    life.glimpse(job, running, NOW + 5, WALL + 5)
+    life.glimpse(job, running, NOW + 3, WALL + 3)
+    assert (job.seen, job.asked, job.running_since, job.started_at) == (NOW + 5, NOW, NOW + 5, WALL + 5)
+
+
 # Deadlines.
 
 
@@ -410,15 +479,43 @@ def test_which_refusals_may_begin_again(refusal: Failure, again: bool) -> None:
 
 
 def test_a_job_that_is_not_found_is_unknown() -> None:
-    """Looked for and not found a few times, the create is `unknown`, with the request id of the lost answer."""
-    job = job_at(Step.CREATE)
-    advance(job, ServerError("oops", status=500, request_id="req_1"))
-    for _ in range(RECONCILE_TRIES - 1):
-        assert advance(job, SumeError("0 unclaimed jobs")).outcome is None
-    outcome = outcome_of(advance(job, SumeError("0 unclaimed jobs")))
+    """Looked for patiently and not found, the create is `unknown`, with the request id of the lost answer."""
+    job = job_at(Step.CREATE, born=NOW - 1e6)
+    after, then = 0.0, advance(job, ServerError("oops", status=500, request_id="req_1"))
+    while then.outcome is None:
+        after += then.delay
+        then = advance(job, SumeError("0 unclaimed jobs"), after=after)
+    assert (after, job.carry.looks) == (PATIENCE_SECONDS, 7)
+    outcome = outcome_of(then)
     assert (outcome.status, outcome.final, outcome.job_id) == ("unknown", False, None)
     assert outcome.error is not None
     assert (outcome.error.request_id, "oops" in outcome.error.message) == ("req_1", True)
+
+
+@pytest.mark.parametrize("error", [SumeError("0 unclaimed jobs"), ServerError(status=500)])
+def test_other_creates_wait_only_at_first(error: SumeError) -> None:
+    """Others of the type wait until what was sent has arrived or never will, whatever the list says or the clock."""
+    for lost_at in (WALL, WALL + 1e6):
+        job = job_at(Step.RECONCILE, carry=Search(lost_at=lost_at))
+        assert [(advance(job, error, after=after), job.carry.held)[1] for after in (1, 4, 5)] == [True, True, False]
+    advance(job := job_at(Step.RECONCILE, carry=Search(lost_at=WALL - SETTLE_SECONDS)), error)
+    assert not job.carry.held
+
+
+@pytest.mark.parametrize(("sure", "looks"), [(False, 2), (True, 1)])
+def test_patience_is_not_begun_anew(sure: bool, looks: int) -> None:
+    """A create that was lost long ago is looked for at once, and once more only if the first look may have missed it."""
+    job = job_at(Step.RECONCILE, carry=Search(lost_at=WALL - 100, sure=sure))
+    transitions = [advance(job, SumeError("0 unclaimed jobs")) for _ in range(looks)]
+    assert [then.outcome is not None for then in transitions] == [False] * (looks - 1) + [True]
+    assert sum(then.delay for then in transitions) == 0
+
+
+def test_a_search_ends_with_the_deadline() -> None:
+    """A deadline shorter than the patience ends the search, once what was sent has arrived or never will."""
+    job = job_at(Step.RECONCILE, msgspec.structs.replace(IMAGE, deadline_seconds=3.0))
+    assert advance(job, SumeError("0 unclaimed jobs"), after=4).outcome is None
+    assert outcome_of(advance(job, SumeError("0 unclaimed jobs"), after=5)).status == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -78,6 +80,43 @@ def test_rescheduling_does_not_pile_up() -> None:
     assert len(waiting._heap) <= queue.PRUNE_ABOVE + 4
     assert sorted(item.name for item in waiting) == [0, 1, 2]
     assert waiting.next_due() == 1.0 - 2 * queue.PRUNE_ABOVE
+
+
+def test_sample_is_of_live_items() -> None:
+    """A sample holds waiting items only, near as many as asked for, however many stale entries there are."""
+    waiting: DelayQueue[Entry] = DelayQueue()
+    items = [Entry(number) for number in range(100)]
+    assert waiting.sample(Random(1), 5) == []
+    for item in items:
+        waiting.push(item, 1.0)
+    for item in items[5:]:
+        waiting.discard(item)
+    picked = waiting.sample(Random(1), 50)
+    assert len(picked) == 50
+    assert {item.name for item in picked} == set(range(5))
+    assert len(waiting) == 5
+
+
+def test_peek_takes_nothing() -> None:
+    """The item whose time `next_due` tells can be looked at and stays; stale entries are passed over."""
+    waiting: DelayQueue[Entry] = DelayQueue()
+    first, second = Entry(1), Entry(2)
+    waiting.push(first, 1.0)
+    waiting.push(second, 2.0)
+    assert (waiting.next_due(), waiting.peek(), len(waiting)) == (1.0, first, 2)
+    waiting.push(first, 3.0)
+    assert (waiting.next_due(), waiting.peek(), len(waiting)) == (2.0, second, 2)
+
+
+def test_an_item_moves_between_queues() -> None:
+    """What an item left behind in one queue does not come to life while it waits in another."""
+    first: DelayQueue[Entry] = DelayQueue()
+    second: DelayQueue[Entry] = DelayQueue()
+    item = Entry(1)
+    first.push(item, 1.0)
+    first.discard(item)
+    second.push(item, 5.0)
+    assert (first.next_due(), first.pop(9.0), list(first), second.pop(9.0)) == (None, None, [], item)
 
 
 def test_repr_counts() -> None:

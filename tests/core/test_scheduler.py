@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sumeasync.core.budget import Budget, Rate
 from sumeasync.core.fleet import Fleet
-from sumeasync.core.job import LANES, Job, Step
+from sumeasync.core.durations import Durations
+from sumeasync.core.job import LANES, Hint, Job, Step
 from sumeasync.core.pacing import Pacer
+from sumeasync.core.polling import Policy
 from sumeasync.core.scheduler import Scheduler
 from sumeasync.core.sweep import Sweeps
-from sumeasync.models import Lane, Spec
+from sumeasync.models import JobView, Lane, Spec
 
 PLACES: dict[Lane, int] = {"read": 2, "create": 2, "media": 1}
 ROOMY: dict[Lane, int] = {"read": 100, "create": 100, "media": 100}
@@ -223,3 +228,202 @@ def test_waiting_as_told_lets_everything_go(waiting: list[tuple[Step, float]], r
         now = max(now, one.wait() or now)
     assert len(one) == 0
     assert gone == len(waiting)
+
+
+# Polls and pages together.
+
+TYPE = "video_generation"
+WORDS = {"running": "running", "completed": "completed", "failed": "failed", "odd": None}
+
+
+def sweeping(budget: Budget | None = None, *, places: dict[Lane, int] = ROOMY, learned: int = 0) -> Scheduler:
+    """A scheduler that may ask the list, of a type asked about every ten seconds and known to take about ninety."""
+    durations = Durations({TYPE: 90.0})
+    for number in range(learned):
+        durations.observe(TYPE, 80.0 + number % 20, 81.0 + number % 20)
+    fleet = Fleet(Pacer({"*": Policy(first_delay=5, interval=10, cap=10)}, Random(1), durations), Random(1))
+    return Scheduler(budget or Budget(), fleet, Sweeps(fleet), places)
+
+
+def video(number: int, now: float = 0.0) -> Job:
+    """A job created at `now`."""
+    return Job(Spec(str(number), TYPE), Step.POLL, f"job_{number}", born=now, seen=now, asked=now, type=TYPE)
+
+
+def test_hints_go_first() -> None:
+    """A job believed to have ended is asked about before pages and other polls, and after results."""
+    one = sweeping()
+    jobs = [video(number) for number in range(3)]
+    for job_ in jobs:
+        one.push(job_, 5.0)
+    one.push(job(Step.RESULT, "result"), 5.0)
+    one.hasten(jobs[2], Hint.COMPLETED)
+    assert taken(one, 5.0) == ["result", "2", "0", "1"]
+    assert (jobs[2].hint, jobs[0].hint) == (Hint.COMPLETED, Hint.NONE)
+
+
+def test_a_job_is_hastened_once() -> None:
+    """A hint about a job that is being asked about, or waits to be at once, changes nothing."""
+    one = sweeping()
+    waiting = video(1)
+    one.push(waiting, 5.0)
+    one.hasten(waiting, Hint.ENDED)
+    one.hasten(waiting, Hint.COMPLETED)
+    assert (taken(one), len(one), waiting.hint) == (["1"], 0, Hint.ENDED)
+    one.hasten(waiting, Hint.COMPLETED)
+    assert len(one) == 0
+
+
+def test_a_refused_guess_goes_again_at_once() -> None:
+    """A job pushed with a hint waits for no time of its own."""
+    one = sweeping()
+    waiting = video(1)
+    waiting.hint = Hint.ENDED
+    one.push(waiting, 99.0)
+    assert taken(one) == ["1"]
+
+
+def test_a_page_goes_where_it_tells_more_than_a_poll() -> None:
+    """With many jobs about to be asked one page goes, and no second one meanwhile; with few, polls."""
+    many, few = sweeping(), sweeping()
+    for number in range(50):
+        many.push(video(number), 5.0)
+    for number in range(3):
+        few.push(video(number), 5.0)
+    found = many.take(5.0)
+    assert found is many.sweeps.job
+    assert "sweep" not in taken(many, 5.0)
+    assert taken(few, 5.0) == ["0", "1", "2"]
+
+
+def test_old_jobs_are_asked_for_their_result() -> None:
+    """A job that is likelier done than not when its poll goes is asked for its result instead."""
+    one = sweeping(learned=50)
+    old, young = video(1), video(2)
+    old.seen = old.asked = 60.0
+    for job_ in (old, young):
+        one.push(job_, 150.0 if job_ is old else 20.0)
+    assert taken(one, 20.0) == ["2"]
+    assert taken(one, 150.0) == ["1"]
+    assert (old.hint, young.hint) == (Hint.COMPLETED, Hint.NONE)
+
+
+class Sweeping(RuleBasedStateMachine):
+    """A server that answers polls and pages anyhow, and the run's side of it, in virtual time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.jobs: dict[str, Job] = {}
+        self.open: list[Job] = []
+        self.made = 0
+
+    @initialize(rate=st.sampled_from([None, "30/m", "2/s"]), places=st.integers(1, 4), learned=st.sampled_from([0, 30]))
+    def begin(self, rate: str | None, places: int, learned: int) -> None:
+        budget = Budget(read=Rate.parse(rate) if rate else None)
+        self.places = places
+        self.one = sweeping(budget, places={"read": places, "create": 1, "media": 1}, learned=learned)
+
+    @rule(count=st.integers(1, 60), age=st.floats(0, 200))
+    def create(self, count: int, age: float) -> None:
+        for _ in range(count):
+            self.made += 1
+            new = video(self.made, self.now - age)
+            self.jobs[new.id or ""] = new
+            self.one.push(new, self.now + 5.0)
+
+    @rule(seconds=st.floats(0, 40))
+    def rest(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(turns=st.integers(1, 20), data=st.data())
+    def go(self, turns: int, data: st.DataObject) -> None:
+        for _ in range(turns):
+            while (found := self.one.take(self.now)) is not None:
+                assert found not in self.open
+                self.open.append(found)
+                assert len(self.open) <= self.places
+            when = self.one.wait()
+            assert when is None or when > self.now
+            if self.open and data.draw(st.booleans()):
+                self.answer(data.draw)
+            elif when is not None:
+                self.now = max(self.now, when)
+
+    @rule(data=st.data())
+    def answered(self, data: st.DataObject) -> None:
+        if self.open:
+            self.answer(data.draw)
+
+    def answer(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        """One open request comes back."""
+        found = self.open.pop(draw(st.integers(0, len(self.open) - 1)))
+        self.one.release("read")
+        if found is self.one.sweeps.job:
+            self.page(draw)
+            return
+        hint, found.hint = found.hint, Hint.NONE
+        if draw(st.booleans()) and (hint is not Hint.NONE or draw(st.booleans())):
+            self.one.sweeps.trust.settle(found.id or "", ended=True)
+            del self.jobs[found.id or ""]
+        elif hint is Hint.COMPLETED:
+            found.hint = Hint.ENDED
+            self.one.push(found, self.now)
+        else:
+            self.one.sweeps.trust.settle(found.id or "", ended=False)
+            found.seen = found.asked = self.now
+            self.one.push(found, self.now + self.one.fleet.pacer.next(found))
+
+    def page(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        """A page, honest or not, or a refusal."""
+        kind = draw(st.sampled_from(["page", "page", "page", "fault", "refused"]))
+        if kind != "page":
+            self.one.sweeps.failed(self.now, refused=kind == "refused", seconds=1.0)
+            return
+        ids = draw(st.lists(st.sampled_from([*self.jobs, "job_x"]), max_size=30))
+        words = draw(st.sampled_from([["running"], ["running", "completed"], list(WORDS), ["failed"]]))
+        views = [JobView(id, WORDS[word], word) for id in ids for word in [words[len(id) * ids.index(id) % len(words)]]]  # type: ignore[arg-type]  # the table holds such words
+        cursor = draw(st.sampled_from([None, None, "again", str(self.now)]))
+        found = self.one.sweeps.read(views, cursor, self.now, self.jobs)
+        for job_, _ in found.active:
+            job_.seen = self.now
+        for job_ in found.completed:
+            self.one.hasten(job_, Hint.COMPLETED)
+        for job_ in found.ended:
+            self.one.hasten(job_, Hint.ENDED)
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        if hasattr(self, "one"):
+            polls = [found for found in self.open if found is not self.one.sweeps.job]
+            assert len(self.one) + len(polls) == len(self.jobs)
+            waiting = self.one.remove(lambda job_: False)
+            assert waiting == []
+            assert len(set(map(id, self.open))) == len(self.open)
+
+    def teardown(self) -> None:
+        """Once every answer is an end, all come to one."""
+        if not hasattr(self, "one"):
+            return
+        for _ in range(40 * len(self.jobs) + 400):
+            while self.open:
+                found = self.open.pop()
+                self.one.release("read")
+                if found is self.one.sweeps.job:
+                    self.one.sweeps.failed(self.now, refused=True, seconds=1.0)
+                else:
+                    del self.jobs[found.id or ""]
+            if not self.jobs:
+                break
+            if (found := self.one.take(self.now)) is not None:
+                self.open.append(found)
+            else:
+                when = self.one.wait()
+                assert when is not None
+                assert when > self.now
+                self.now = max(self.now, when)
+        assert not self.jobs
+
+
+TestSweeping = Sweeping.TestCase
+TestSweeping.settings = settings(stateful_step_count=20)

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from sumeasync.core.records import Ended
 from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine
 from sumeasync.errors import JournalError, LockedError, MissingKeyError, UsageError
+from sumeasync.io.journal import Journal
+from sumeasync.io.local import LocalDisk
 from sumeasync.models import JSON
 from sumeasync.simulator import Duration, TypeSettings, WorldSettings
 from sumeasync.testing import Rig
@@ -98,3 +101,25 @@ async def test_repr_holds_no_key() -> None:
     async with Rig(WORLD) as rig, rig.engine() as engine:
         run = engine.run([IMAGE])
         assert API_KEY not in repr(engine) + repr(run) + repr(vars(engine))
+
+
+async def test_a_run_begins_with_what_another_has_learned(tmp_path: Path) -> None:
+    """Durations seen in another output directory are followed from the first job on."""
+    ended = [Ended(f"k{n}", f"j{n}", "completed", 95.0, "video_generation", None, 5.0, None, 94.0) for n in range(20)]
+    journal = await Journal.open(LocalDisk(tmp_path))
+    await journal.append(*ended)
+    await journal.aclose()
+    firsts = {}
+    for learn_from in (None, str(tmp_path)):
+        async with Rig() as rig:
+            await rig.run([{"type": "video_generation", "input": {"prompt": "p"}}], Settings(learn_from=learn_from))
+            firsts[learn_from] = rig.world.ledger.times["read"][0]
+    assert firsts[str(tmp_path)] > firsts[None]
+
+
+async def test_what_is_no_run_teaches_nothing(tmp_path: Path) -> None:
+    """A directory without a run's journal is refused by name."""
+    async with Rig() as rig:
+        with pytest.raises(UsageError, match="learn from"):
+            async with rig.engine(Settings(learn_from=str(tmp_path))):
+                pass

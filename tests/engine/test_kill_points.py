@@ -48,7 +48,7 @@ TYPES = {
     "asset_ingest": TypeSettings(Duration(3, 0.3), Duration(1, 0.3)),
 }
 """The files of one type are larger than what is written at once."""
-QUICK = Settings(poll={kind: {"first_delay": 1, "interval": 1, "cap": 3} for kind in ("*", *TYPES)})
+QUICK = Settings(poll={kind: {"first_delay": 1, "interval": 1, "cap": 3, "deadline": 86400} for kind in ("*", *TYPES)})
 FAILING = {name: msgspec.structs.replace(type, failure_rate=0.05) for name, type in TYPES.items()}
 
 READS = ["poll", "result", "list", "download"]

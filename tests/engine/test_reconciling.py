@@ -25,6 +25,7 @@ WORLD = WorldSettings(types=TYPES)
 POLICY = {"first_delay": 1, "interval": 1, "cap": 1}
 QUICK = Settings(poll={"*": POLICY} | dict.fromkeys(TYPES, POLICY), sweep=False)
 LOST = {"on": ["create"], "nth": 1, "do": {"kind": "reset", "act": True}}
+NEVER = {"on": ["create"], "nth": 1, "do": {"kind": "reset"}}
 
 
 def image(number: int, type: str = "image_generation") -> JSON:
@@ -100,7 +101,7 @@ async def test_open_together_nothing_is_guessed(seconds: float) -> None:
     async with Rig(WORLD, rules=rules) as rig:
         outcomes = await rig.run(staggered(), settings)
         assert {one.status for one in outcomes} == {"unknown"}
-        assert all("nothing tells their jobs apart" in str(one.error) for one in outcomes)
+        assert "nothing tells their jobs apart" in str({one.key: one.error for one in outcomes}["image_generation-1"])
         await rig.check(specs)
 
 
@@ -123,6 +124,40 @@ async def test_kills_twice_a_second_starve_no_type() -> None:
         await rig.run(specs, QUICK)
         check_owners(rig, specs)
         await rig.check(specs)
+
+
+@pytest.mark.parametrize("lag", [0.0, 5.0, 30.0])
+async def test_a_list_that_lags(lag: float) -> None:
+    """A paid create is found by the run that lost it, though the list lags; others of its type do not wait for that."""
+    specs = [image(number) for number in range(4)]
+    async with Rig(msgspec.structs.replace(WORLD, list_lag_seconds=lag), rules=load_rules([LOST])) as rig:
+        outcomes = await rig.run(specs, QUICK)
+        assert [one.status for one in outcomes] == ["completed"] * 4
+        assert max(rig.world.ledger.times["create"]) < 6
+        check_owners(rig, specs)
+        await rig.check(specs)
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(2, 10), (1, 46)])
+async def test_what_never_arrived_is_unknown_once_the_list_can_tell(count: int, seconds: float) -> None:
+    """When the list shows a job made later, it is up to date; without any, only patience can tell."""
+    async with Rig(WORLD, rules=load_rules([NEVER])) as rig:
+        outcomes = {one.key: one.status for one in await rig.run([image(number) for number in range(count)], QUICK)}
+        assert outcomes["image_generation-0"] == "unknown"
+        assert seconds / 2 < rig.now() < seconds
+
+
+@pytest.mark.parametrize(("rule", "found"), [(LOST, True), (NEVER, False)])
+async def test_patience_is_counted_over_runs(rule: JSON, found: bool) -> None:
+    """Runs that are killed do not begin to wait anew: the time since the answer was lost counts."""
+    async with Rig(msgspec.structs.replace(WORLD, list_lag_seconds=30.0), rules=load_rules([rule])) as rig:
+        await kill(rig, [image(0)], QUICK, Random(1), 100)
+        began = rig.now()
+        (outcome,) = await rig.run([image(0)], msgspec.structs.replace(QUICK, download=False))
+        assert began > 40
+        assert (outcome.status, outcome.found is True) == (("completed", True) if found else ("unknown", False))
+        assert rig.now() - began < 5
+        await rig.check([image(0)])
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -123,6 +123,16 @@ async def test_same_seed_same_trace() -> None:
     assert traces[0] == traces[1]
 
 
+async def test_waiting_for_its_turn_is_not_lateness() -> None:
+    """A spec that waited long for its create is given the same patience as any other when the create is refused."""
+    rules = load_rules([on("create", from_seconds=100.0, times=1, do={"kind": "status", "status": 429, "retry_after": "1"})])
+    async with Rig(WORLD, rules=rules) as rig:
+        specs = [image(number, deadline_seconds=60.0) for number in range(3)]
+        outcomes = await rig.run(specs, Settings(create_rate="1/m"))
+        assert [outcome.status for outcome in outcomes] == ["completed"] * 3
+        assert rig.world.faults.fired == [1]
+
+
 async def test_source_fails() -> None:
     """When the source of specs raises, what was taken is finished, and the error reaches the reader as it is."""
 

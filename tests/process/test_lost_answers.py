@@ -35,7 +35,7 @@ def test_a_stale_list_leaves_it_to_the_user(tmp_path):
     """A create cut off by a kill, and a list that lags: exit code 6, no second charge until --recreate-unknown."""
     late = {"on": ["create"], "nth": 1, "do": {"kind": "delay", "seconds": 30}}
     with serving(world(list_lag_seconds=3600), [late]) as server:
-        bench = Bench(tmp_path, server, images(1))
+        bench = Bench(tmp_path, server, [images(1)[0] | {"deadline_seconds": 6}])
         with bench.started() as process:
             bench.await_creates(1)
             process.kill()

@@ -1,0 +1,202 @@
+"""When a page of the job list is asked for, which way, and what is concluded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import Literal, cast
+
+import pytest
+
+from sumeasync.core.fleet import Fleet
+from sumeasync.core.job import Job, Step
+from sumeasync.core.pacing import Pacer
+from sumeasync.core.polling import Policy
+from sumeasync.core.rounds import Findings, Look
+from sumeasync.core.sweep import AUDIT_PAGES, LEAST_JOBS, PROBES, Sweeps
+from sumeasync.models import JobView, Spec
+
+POLICY = Policy(first_delay=10, interval=10, cap=10, jitter=0)
+
+
+class Bench:
+    """Sweeps over waiting jobs that were last seen at 0, and a list to answer with."""
+
+    def __init__(self, count: int, *, enabled: bool = True) -> None:
+        self.fleet = Fleet(Pacer({"*": POLICY}, Random(1)), Random(1))
+        self.sweeps = Sweeps(self.fleet, enabled=enabled)
+        self.jobs: dict[str, Job] = {}
+        for number in range(count):
+            id = f"job_{number}"
+            self.jobs[id] = Job(Spec(str(number), "a"), Step.POLL, id, seen=0.0, asked=0.0, type="a")
+            self.fleet.push(self.jobs[id], 10.0)
+
+    def look(self, now: float, price: float = 1.0) -> Look | None:
+        """The page that is asked for at `now`."""
+        if self.sweeps.first(now, price) is None:
+            return None
+        carry = self.sweeps.take().carry
+        assert isinstance(carry, Look)
+        return carry
+
+    def answer(
+        self, now: float, numbers: Iterable[int], word: str = "running", cursor: str | None = None, done: int = -1
+    ) -> Findings:
+        """The page comes back and shows these jobs in this state, one as `done`; active ones count as seen."""
+        words = {n: "completed" if n == done else word for n in numbers}
+        views = [JobView(f"job_{n}", cast("Literal['running']", w), w) for n, w in words.items()]
+        found = self.sweeps.read(views, cursor, now, self.jobs)
+        for job, _ in found.active:
+            job.seen = now
+        return found
+
+
+def test_a_page_goes_once_it_is_worth_a_request() -> None:
+    """Not at once, when nothing can have ended, but before the single polls are due; and `next_due` says when."""
+    bench, now = Bench(50), 0.0
+    while bench.look(now) is None:
+        due = bench.sweeps.next_due()
+        assert due is not None
+        assert due > now
+        now = due
+    assert 1.0 <= now <= 5.0
+
+
+def test_one_page_at_a_time() -> None:
+    """While a page is awaited there is no other, and no time at which there would be."""
+    bench = Bench(50)
+    assert bench.look(8.0) == Look(None, None)
+    assert bench.look(9.0) is None
+    assert bench.sweeps.next_due() is None
+
+
+def test_more_jobs_are_swept_sooner() -> None:
+    """The worth of a page grows with the jobs it tells of."""
+    few, many = Bench(10), Bench(100)
+    assert many.look(2.0) is not None
+    assert few.look(2.0) is None
+    assert many.sweeps.worth > few.sweeps.worth
+
+
+def test_few_jobs_are_asked_by_themselves() -> None:
+    """Below a handful of jobs no list is asked for, however late."""
+    assert Bench(LEAST_JOBS - 1).look(500.0) is None
+    assert Bench(LEAST_JOBS).look(500.0) is not None
+
+
+def test_switched_off() -> None:
+    """What is off asks for nothing, ever."""
+    bench = Bench(50, enabled=False)
+    assert (bench.look(99.0), bench.sweeps.next_due(), bench.sweeps.enabled) == (None, None, False)
+    assert repr(bench.sweeps) == "<Sweeps off, 0 rounds, 0 pages>"
+
+
+def test_a_better_poll_goes_first() -> None:
+    """A round that is worth less than the best poll does not begin; once begun it goes on."""
+    bench = Bench(50)
+    assert bench.look(8.0, price=1e6) is None
+    bench = Bench(200)
+    bench.look(8.0)
+    bench.answer(8.0, range(100), cursor="c1")
+    assert bench.look(9.1, price=1e6) == Look(None, "c1")
+
+
+def test_what_a_page_finds_is_told() -> None:
+    """Active jobs are passed on with their views; completed ones, and those that ended otherwise, to be asked about."""
+    bench = Bench(50)
+    bench.look(8.0)
+    assert len(bench.answer(8.0, range(40), cursor="c").active) == 40
+    bench.look(9.1)
+    found = bench.answer(9.1, range(40, 50), "completed")
+    assert {job.id for job in found.completed} == {f"job_{n}" for n in range(40, 50)}
+
+
+def test_a_pause_between_rounds() -> None:
+    """After a round the next waits at least a second, or a quarter of the shortest interval."""
+    bench = Bench(50)
+    bench.look(8.0)
+    bench.answer(8.1, [])
+    assert bench.look(8.9) is None
+    assert bench.look(9.1) is not None
+
+
+def test_refused_at_all_is_the_end() -> None:
+    """A list that is refused without any filter is asked no more, and the reason is kept."""
+    bench = Bench(50)
+    bench.look(8.0)
+    bench.sweeps.failed(8.0, refused=True, seconds=1.0)
+    assert (bench.sweeps.enabled, bench.look(99.0)) == (False, None)
+    assert bench.sweeps.trust.reason == "the server refuses it"
+
+
+def test_a_fault_is_tried_again_later() -> None:
+    """The same page again, once the time is over that the fault asks for."""
+    bench = Bench(50)
+    look = bench.look(8.0)
+    bench.sweeps.failed(8.0, refused=False, seconds=30.0)
+    assert (bench.sweeps.next_due(), bench.look(37.0)) == (38.0, None)
+    assert bench.look(38.0) == look
+
+
+def test_a_refused_cursor_costs_the_rest_only() -> None:
+    """Where the second page is refused the first goes on being asked for."""
+    bench = Bench(150)
+    bench.look(8.0)
+    bench.answer(8.0, range(100), cursor="c1")
+    assert bench.look(9.1) == Look(None, "c1")
+    bench.sweeps.failed(9.1, refused=True, seconds=1.0)
+    assert bench.sweeps.enabled
+    assert bench.look(40.0) is not None
+
+
+def test_pages_of_others_end_it() -> None:
+    """A list that tells round after round of next to no job is given up."""
+    bench, now = Bench(50), 10.0
+    while bench.look(now) is not None:
+        bench.answer(now, [], cursor=f"c{now}")
+        now += 500.0
+        assert now < 50_000
+    assert not bench.sweeps.enabled or now > 1000.0
+
+
+def test_audits() -> None:
+    """Every few pages one of the jobs shown as active is asked about, the one that answered itself longest ago."""
+    bench, ended = Bench(50), []
+    bench.jobs["job_7"].asked = -5.0
+    for turn in range(AUDIT_PAGES):
+        now = 10.0 * (turn + 1)
+        assert bench.look(now) is not None
+        ended.append([job.id for job in bench.answer(now, range(50)).ended])
+    assert ended == [[]] * (AUDIT_PAGES - 1) + [["job_7"]]
+
+
+def full_active(bench: Bench, now: float, hidden: Iterable[int]) -> list[Job]:
+    """Drive rounds until one by state has been read to its end with some jobs hidden; the jobs it misses."""
+    left = [n for n in range(len(bench.jobs)) if n not in set(hidden)]
+    while True:
+        look = bench.look(now)
+        assert look is not None
+        if look.status is None:
+            bench.answer(now, range(3), cursor=f"c{now}")
+        else:
+            found = bench.answer(now, left if look.status == "running" else [], look.status)
+            if look.status == "running" and bench.sweeps.next_due() is not None and not found.active == []:
+                return list(found.completed)
+        now += 100.0
+
+
+@pytest.mark.parametrize(("hidden", "missed"), [(3, 3), (40, PROBES)])
+def test_missing_jobs_are_asked_about_a_few_at_first(hidden: int, missed: int) -> None:
+    """Jobs no longer among the active ones may have ended; until that is tested, only a few are asked about."""
+    assert len(full_active(Bench(150), 100.0, range(hidden))) == missed
+
+
+def test_a_refuted_claim_is_not_made_again() -> None:
+    """A job shown as completed that still ran is not hastened by the same list again, until it was shown active."""
+    bench = Bench(50)
+    told = []
+    for turn, done in enumerate((1, 1, -1, 1), 1):
+        bench.look(20.0 * turn)
+        told.append(len(bench.answer(20.0 * turn, range(50), done=done).completed))
+        bench.sweeps.trust.settle("job_1", ended=False)
+    assert told == [1, 0, 0, 1]
