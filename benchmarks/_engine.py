@@ -1,4 +1,4 @@
-"""The engine as it is shipped, in virtual time against the simulated service: client's place, journal, limits and all."""
+"""The whole engine in virtual time against the simulated service: limits, queue, life cycle and learning as shipped."""
 
 from __future__ import annotations
 

@@ -174,7 +174,8 @@ def engine(
     """This engine, with a budget of `rate` reads a second.
 
     `warm` jobs of each kind were learned from before; the present ones are `slower` than those by this factor. The list
-    of ended jobs puts the newest first in this `order`. Without `results` a job is over once it is known to have ended.
+    of ended jobs puts the newest first in this `order`. Without `results` a job is only asked for its
+    status, and is over once that tells of its end.
     """
     settings = settings or Settings()
     learned = Durations(TYPICAL_SECONDS) if settings.learn else None
@@ -291,7 +292,7 @@ class Harness:
             return Accepted((str(self.world.create(self.specs.index(job.spec))),))
         number = int(job.id or "")
         done = self.world.end_of(number) <= self.world.now
-        if job.step is Step.RESULT or job.hint is Hint.COMPLETED:
+        if job.step is Step.RESULT or (job.hint is Hint.COMPLETED and self.results):
             return Fetched(self.view(number, done), None) if done else NOT_READY
         return Seen(self.view(number, done))
 
@@ -350,7 +351,7 @@ def peer(
 
 
 def clairvoyant(kinds: Sequence[Kind], seed: int, rate: float | None = None, *, span: Span = ALL) -> Figures:
-    """Ask for each result once, at the moment there is one: nothing can do better but by the order of those that wait."""
+    """Ask for each result once, at the moment there is one: nothing needs less."""
     return in_turn(World(kinds, seed, span), rate, lambda end, now, polls: max(end, now), direct=True)
 
 

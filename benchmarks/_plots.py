@@ -100,7 +100,7 @@ def job_plot(kind: tuple[str, float, float], seed: int) -> str:
     plot = Plot(
         f"One {kind[1]:g} s video job: delay against status requests (100 jobs in flight)",
         (0.3, 300.0),
-        (0.2, 60.0),
+        (0.1, 60.0),
         "status requests a job (polls and list pages)",
         "mean detection delay, s",
     )
@@ -120,7 +120,7 @@ def job_plot(kind: tuple[str, float, float], seed: int) -> str:
     return plot.text()
 
 
-JOB_LABELS = {"×1.5 to 5 s": (8, 12), "fixed 5 s": (8, -8), "6 ± 1.5 s": (-8, -6)}
+JOB_LABELS = {"x1.5 to 5 s": (8, 12), "fixed 5 s": (8, -8), "6 ± 1.5 s": (-8, -6)}
 
 
 def fleet_plot(mix: Mix, seed: int) -> str:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 from _alone import Figures, peak_mib
 
-__all__ = ["bare", "engine", "memory", "raw", "serve"]
+__all__ = ["bare", "engine", "memory", "raw", "serve", "swept"]
 
 BODY = b'{"object":"job","id":"%s","type":"video_generation","status":"running","created_at":"2026-01-01T00:00:00Z"}'
 WORKERS = 32
+LISTED = 1000
 POLICY: dict[str, float | None] = {"interval": 0.05, "cap": 0.05, "first_delay": 0.0, "deadline": 1e6}
 ASK = b"GET /jobs/job_%d HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer sume_live_x\r\n\r\n"
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
@@ -23,8 +24,11 @@ async def serve() -> Figures:
     """Answer every GET with a running job, as cheaply as aiohttp can."""
     from aiohttp import web
 
+    pages = [page(first, LISTED) for first in range(0, LISTED, 100)]
+
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        body = BODY % request.path.rpartition("/")[2].encode()
+        job = request.path.rpartition("/")[2].encode()
+        body = pages[int(request.query.get("cursor", "0"))] if job == b"jobs" else BODY % job
         return web.Response(body=body, content_type="application/json")
 
     runner = web.ServerRunner(web.Server(answer))
@@ -33,6 +37,13 @@ async def serve() -> Figures:
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
     return {}
+
+
+def page(first: int, count: int) -> bytes:
+    """One page of 100 running jobs of a list of `count`."""
+    jobs = b",".join(BODY % (b"job_%d" % number) for number in range(first, first + 100))
+    more = b"true" if first + 100 < count else b"false"
+    return b'{"object":"list","data":[%s],"has_more":%s,"next_cursor":"%d"}' % (jobs, more, first // 100 + 1)
 
 
 class Raw(asyncio.Protocol):
@@ -112,6 +123,24 @@ async def engine(base: str, polls: int, jobs: int) -> Figures:
         while (done := run.statistics.requests["poll"] - before) < polls:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         return {"polls": done, "cpu": time.process_time() - began}
+
+
+async def swept(base: str, statuses: int) -> Figures:
+    """The engine, on as many adopted jobs as the list has, until its pages have told so many statuses of them."""
+    from sumeasync.core.settings import Settings
+    from sumeasync.engine import Engine
+
+    calm = POLICY | {"interval": 0.5, "cap": 0.5}
+    settings = Settings(poll={"*": calm, "video_generation": calm})
+    async with Engine(base_url=base, api_key="sume_live_x", settings=settings) as opened:
+        run = opened.run({"job_id": f"job_{number}"} for number in range(LISTED))
+        while run.statistics.swept < LISTED:  # noqa: ASYNC110 - a counter has no event
+            await asyncio.sleep(0.02)
+        before, polled, began = run.statistics.swept, run.statistics.requests["poll"], time.process_time()
+        while (told := run.statistics.swept - before) < statuses:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        polls = run.statistics.requests["poll"] - polled
+        return {"told": told, "polls": polls, "cpu": time.process_time() - began}
 
 
 async def memory(base: str, jobs: int) -> Figures:

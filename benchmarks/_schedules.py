@@ -18,7 +18,7 @@ PEERS: dict[str, Schedule] = {
     "fixed 2 s": fixed(2.0),
     "fixed 5 s": fixed(5.0),
     "6 ± 1.5 s": lambda polls, rng: rng.uniform(4.5, 7.5),
-    "×1.5 to 5 s": lambda polls, rng: min(5.0, 1.5 ** min(polls, 10)),
+    "x1.5 to 5 s": lambda polls, rng: min(5.0, 1.5 ** min(polls, 10)),
     "google-api-core": lambda polls, rng: rng.uniform(0.0, min(20.0, 1.5 ** min(polls, 10))),
     "Azure 30 s": fixed(30.0),
     "Smithy 2…120 s": lambda polls, rng: rng.uniform(2.0, min(120.0, 2.0 * 2.0 ** min(polls, 10))),

@@ -9,10 +9,11 @@ machine's. The bare loop is the least that asks for a job and reads the answer: 
 `await response.json()`. The raw protocol is 32 connections of a hand-written HTTP/1.1 client on `asyncio.Protocol` that
 checks nothing. All three run with the C library's allocator in the same state (`SAME_HEAP` in `_alone.py` says why):
 as it comes, the bare loop pays some 11 µs a poll more, by chance, and is shown too. The engine has slightly more due
-than it can ask; in shortage, so much that it chooses which polls tell most, which costs something too. A queue
-operation is the pop of the first of so many entries and its push at a later time. Memory is the peak of the whole
-process. The import is timed inside a new interpreter, with compiled files in place: of the package, and of
-`sumeasync.Engine`, the first name that loads everything.
+than it can ask, and leaves the job list alone; in shortage, so much that it chooses which polls tell most, which costs
+something too. A swept status is one told by a page of 100: all CPU of the process is counted, with the polls that put
+pages to the test. A queue operation is the pop of the first of so many entries and its push at a later time. Memory is
+the peak of the whole process. The import is timed inside a new interpreter, with compiled files in place: of the
+package, and of `sumeasync.Engine`, the first name that loads everything.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from random import Random
 from statistics import median
 
 from _alone import SAME_HEAP, Contender, Figures, alone, main, serving
-from _polls import bare, engine, memory, raw, serve
+from _polls import bare, engine, memory, raw, serve, swept
 
 FLEETS = {"engine": 700, "engine_in_shortage": 10_000}
 RATIOS = (("engine", "bare"), ("engine", "bare_as_it_comes"), ("engine", "raw"), ("engine_in_shortage", "bare"))
@@ -82,6 +83,9 @@ def measure(arguments: argparse.Namespace) -> Figures:
             figures |= {f"{ours} / {other}": median(ratios), f"{ours} / {other}, by round": ratios}
         in_flight = alone("memory", base=base, jobs=arguments.jobs)
         figures |= {"jobs_in_flight": in_flight["jobs"], "peak_mib": in_flight["peak_mib"]}
+        found = [alone("swept", base=base, statuses=arguments.statuses) for _ in range(arguments.rounds)]
+        figures["swept_cpu_us_a_status"] = round(median(1e6 * one["cpu"] / one["told"] for one in found), 2)
+        figures["polls_a_swept_status"] = round(median(one["polls"] / one["told"] for one in found), 4)
     for size in QUEUE_SIZES:
         if size <= arguments.jobs:
             cost = alone("queue", size=size, operations=arguments.operations)
@@ -97,6 +101,7 @@ CONTENDERS: dict[str, Contender] = {
     "bare": bare,
     "engine": engine,
     "memory": memory,
+    "swept": swept,
     "queue": queue,
 }
 
@@ -108,5 +113,6 @@ if __name__ == "__main__":
         polls=(30_000, 300),
         jobs=(1_000_000, 1000),
         operations=(200_000, 1000),
+        statuses=(60_000, 2000),
         rounds=(5, 1),
     )

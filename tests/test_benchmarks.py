@@ -42,7 +42,7 @@ def test_a_fleet_is_noticed_in_half_the_time() -> None:
     asked = _fleet.engine(kinds, 1, 50.0, ALONE, span=span, warm=400, results=False)
     in_turn = _fleet.peer(IN_TURN, kinds, 1, 50.0, span=span, results=False)
     assert in_turn["mean"] == pytest.approx(4.9, abs=0.2)
-    assert asked["mean"] <= 2.4
+    assert asked["mean"] <= 2.4  # 2.3
 
 
 def test_what_was_learned_wrongly_costs_little() -> None:

@@ -66,9 +66,10 @@ class Job(msgspec.Struct, eq=False, gc=False):
     `born` is when it was created, or adopted at the age `aged`; `seen` when it was last shown active by anything,
     `asked` when by an answer of its own, `NEVER` at first for an adopted one. `faults` counts faults in a row of the
     present step, `size` is the bucket its duration is learned in (see `Durations`), `refreshes` the fresh links asked
-    for. `carry` holds what the next step needs: the upload's `Presigned` or its object key before the create, a `Search`
-    while it is looked for, a `Product` after completion. `doubtful` says that a try of the create may have got through,
-    `found` that its job was found in a list, `idempotency_key` what every try is sent with, where the API takes one.
+    for. `carry` holds what the next step needs: the upload's `Presigned` or its object key before the create, a
+    `Search` while it is looked for, a `Product` after completion. `doubtful` says that a try of the create may have got
+    through, `found` that its job was found in a list, `idempotency_key` what every try is sent with, where the API
+    takes one.
     """
 
     spec: Spec

@@ -264,7 +264,7 @@ class Sweeps:
             if not self.trust.tested("missing"):  # a state whose word is not known yet would hide all jobs in it
                 del missing[PROBES:]
             self._claim("missing", missing)
-            told = round.waiting
+            told += len(missing)  # of a job refuted before, nothing was told
         self._ways[round.way].note(round.pages / math.ceil(round.waiting / self._page), min(1.0, told / round.waiting))
         self._poor = self._poor + 1 if told < 2 * round.pages else 0
         if self._poor >= POOR_ROUNDS:

@@ -256,7 +256,7 @@ def find_job(body: dict[str, JSON], job_id: str) -> dict[str, JSON]:
 def view(job: dict[str, JSON], job_id: str, envelope: dict[str, JSON]) -> JobView:
     get = job.get
     status, word = read_status(get("status", get("state")))
-    completed = get("completed_at") or get("finished_at")
+    created, started, completed = get("created_at"), get("started_at"), get("completed_at") or get("finished_at")
     kind = get("type")
     return JobView(
         job_id,
@@ -266,7 +266,7 @@ def view(job: dict[str, JSON], job_id: str, envelope: dict[str, JSON]) -> JobVie
         read_failure(job, first_text(envelope, "request_id"))
         if status not in ("queued", "running", "completed")
         else None,
-        read_instant(get("created_at")),
-        read_instant(get("started_at")),
-        read_instant(completed),
+        None if created is None else read_instant(created),
+        None if started is None else read_instant(started),
+        None if completed is None else read_instant(completed),
     )

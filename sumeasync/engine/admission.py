@@ -87,12 +87,13 @@ class Admission:
         return self._look_for(spec, facts, now, wall)
 
     def _look_for(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:
-        """A create whose answer was lost is looked for; that it is lost is recorded once, for the patience of all runs."""
-        search, records = Search(facts.error, facts.lost_at), ()
+        """A create whose answer was lost is looked for; when it was lost is on record, so that runs share patience."""
+        records: tuple[Record, ...] = ()
+        cause, lost_at = facts.error, facts.lost_at
         if facts.phase != "unknown":
-            search = Search(Failure("no_answer", "the run ended before the answer came"), wall)
-            records = (Unknown(spec.key, wall, search.cause),)
-        search.held = wall - search.lost_at < SETTLE_SECONDS
+            cause, lost_at = Failure("no_answer", "the run ended before the answer came"), wall
+            records = (Unknown(spec.key, wall, cause),)
+        search = Search(cause, lost_at, held=wall - lost_at < SETTLE_SECONDS)
         job = Job(spec, Step.RECONCILE, born=now, type=spec.type, intended_at=facts.at, carry=search)
         return Admitted([(job, 0.0)], records=records)
 

@@ -167,7 +167,7 @@ class Run:
             self.statistics.skipped += 1
         for job, delay in admitted.jobs:
             self._roster.enter(job)
-            if _is_held_for(job):
+            if job.step is Step.RECONCILE and _holds_type(job):
                 self._kit.scheduler.hold(job.type)
             if job.step is Step.RECONCILE or job.doubtful:
                 self._roster.creating.add(job.spec.key)
@@ -203,7 +203,7 @@ class Run:
             self._alarm.ring_by(due)
 
     async def _perform(self, job: Job) -> None:
-        was, type, held = job.step, job.type, job.step is Step.CREATE or _is_held_for(job)
+        was, type, held = job.step, job.type, _holds_type(job)
         if was is Step.CREATE:
             self._roster.creating.add(job.spec.key)
         if was in (Step.CREATE, Step.PRESIGN) and not job.faults and job.intended_at is None:
@@ -228,8 +228,7 @@ class Run:
                     await durable
             self.statistics.told(event)
             tell_step(job, was, event, transition)
-            if held and (transition.outcome is not None or not _is_held_for(job)):
-                self._kit.scheduler.settle(job.spec.type)
+            self._settle(job, held, transition)
             self._apply(job, was, type, transition, now)
         except Exception as error:
             self._fail(error)
@@ -237,6 +236,11 @@ class Run:
             self._kit.scheduler.release(LANES[was])
             if was is Step.CREATE:
                 self._alarm.ring()
+
+    def _settle(self, job: Job, held: bool, transition: Transition) -> None:
+        searched = transition.outcome is None and job.step is Step.RECONCILE
+        if held and not (searched and _holds_type(job)):
+            self._kit.scheduler.settle(job.spec.type)
 
     def _apply(self, job: Job, was: Step, type: str, transition: Transition, now: float) -> None:
         self.statistics.moved(job, was, type)
@@ -288,6 +292,6 @@ class Run:
         return self._kit.clock()
 
 
-def _is_held_for(job: Job) -> bool:
+def _holds_type(job: Job) -> bool:
     """Whether other creates of the type wait until it is known what became of this one."""
-    return job.step is Step.RECONCILE and job.carry.held
+    return job.step is Step.CREATE or (job.step is Step.RECONCILE and job.carry.held)

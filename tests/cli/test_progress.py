@@ -9,12 +9,12 @@ from sumeasync.cli.progress import Pace, can_be_live, render
 from sumeasync.engine.statistics import Statistics, TypeCount
 
 
-def drawn(statistics, total=None, pace=None, **more):
+def drawn(statistics, total=None, pace=None, width=100, **more):
     """One frame as text."""
     if pace is None:
         pace = Pace()
         pace.note(0.0, 0)
-    console = Console(file=io.StringIO(), width=100)
+    console = Console(file=io.StringIO(), width=width)
     console.print(render(statistics, total, pace, **more))
     return console.file.getvalue()
 
@@ -63,9 +63,10 @@ def test_draining_is_shown():
 
 
 def test_what_went_wrong_on_the_way_is_counted():
-    """Faults, refusals by the rate limit and finished specs stand in the footer."""
-    text = drawn(Statistics(faults=2, rate_limited=1, skipped=5, media_files=1, media_bytes=10))
-    assert all(words in text for words in ("2 faults", "1 rate limited", "5 done earlier", "1 file, 10 B"))
+    """Faults, refusals by the rate limit, lost answers and finished specs stand in the footer."""
+    text = drawn(Statistics(faults=2, unanswered=3, rate_limited=1, skipped=5, media_files=1, media_bytes=10), width=120)
+    words = ("2 faults", "3 creates without an answer", "1 rate limited", "5 done earlier", "1 file, 10 B")
+    assert all(part in text for part in words)
 
 
 def test_a_file_is_no_place_for_a_display():

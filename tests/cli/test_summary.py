@@ -44,6 +44,11 @@ def test_a_summary_tells_what_was_done_before():
     assert lines == ["nothing new in 12.0 s", "3 specs finished earlier: 3 completed"]
 
 
+def test_jobs_that_were_found_are_told():
+    """A job that was told from others in the job list is worth a look, so their number is said."""
+    assert "2 jobs found in the job list" in " ".join(summary(report(found=2), None))
+
+
 def test_refusals_by_the_rate_limit_are_shown():
     """Requests that the rate limit refused are named."""
     assert "2 refused by the rate limit" in " ".join(summary(report(requests={"poll": 9}, rate_limited=2), None))

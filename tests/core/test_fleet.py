@@ -99,7 +99,7 @@ def test_a_late_job_seen_meanwhile_leaves_the_late_ones() -> None:
 
 @pytest.mark.parametrize("faulty", [False, True])
 def test_a_list_does_not_keep_a_deadline_or_a_retry_waiting(faulty: bool) -> None:
-    """Past its deadline, or after a fault, a job is asked about whatever the list says, though others are worth more."""
+    """Past its deadline, or after a fault, a job is asked about first, whatever the list says."""
     one = fleet()
     due = job("due") if faulty else job("due", deadline_seconds=20.0)
     due.faults = int(faulty)

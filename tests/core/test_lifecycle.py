@@ -18,8 +18,8 @@ from sumeasync.core.job import NEVER, Hint, Job, Product, Step
 from sumeasync.core.lifecycle import Lifecycle
 from sumeasync.core.pacing import Pacer
 from sumeasync.core.polling import Policy
-from sumeasync.core.records import Created, Ended, Record, Rejected, Saved, Unknown
 from sumeasync.core.reconcile import PATIENCE_SECONDS, SETTLE_SECONDS, Search
+from sumeasync.core.records import Created, Ended, Record, Rejected, Saved, Unknown
 from sumeasync.core.setbacks import LINK_REFRESHES, RESULT_TRIES, may_begin_again
 from sumeasync.errors import (
     AuthError,
@@ -504,7 +504,7 @@ def test_other_creates_wait_only_at_first(error: SumeError) -> None:
 
 @pytest.mark.parametrize(("sure", "looks"), [(False, 2), (True, 1)])
 def test_patience_is_not_begun_anew(sure: bool, looks: int) -> None:
-    """A create that was lost long ago is looked for at once, and once more only if the first look may have missed it."""
+    """What was lost long ago is looked for at once, and once more only if the first look may have missed it."""
     job = job_at(Step.RECONCILE, carry=Search(lost_at=WALL - 100, sure=sure))
     transitions = [advance(job, SumeError("0 unclaimed jobs")) for _ in range(looks)]
     assert [then.outcome is not None for then in transitions] == [False] * (looks - 1) + [True]

@@ -178,7 +178,7 @@ def test_likely_done(age: float, since: float, likely: bool) -> None:
 
 
 def test_nothing_is_guessed_without_knowledge() -> None:
-    """Without a model, or of a job adopted at an unknown age, nothing is taken for done; with its age known it may be."""
+    """Without a model, or of a job of unknown age, nothing is taken for done; with its age known it may be."""
     adopted = job(age=0)
     adopted.seen = adopted.asked = NEVER
     assert not pacer().likely_done(job(age=70), 9000.0)

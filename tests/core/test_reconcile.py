@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +70,26 @@ def test_the_servers_own_word_counts() -> None:
     """A job whose type the server spells in its own way is a candidate when that way is known to mean the type."""
     listed = [view("x", type="swap"), view("y", type="picture")]
     assert candidates(listed, SPEC, (), since=100.0, until=110.0, words={"swap"}) == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("shown", "own", "found"),
+    [
+        ("", "a cat", True),
+        ("a cat", None, True),
+        ("a cat", 5, True),
+        ("A  cat\n", "a cat", True),
+        ("a cat on…", "a cat on a roof", True),
+        ("a cat...", "a cat on a roof", True),
+        ("a dog", "a cat", False),
+        ("a cat on a roof", "a cat", False),
+    ],
+)
+def test_a_prompt_of_another_is_no_candidate(shown: str, own: object, found: bool) -> None:
+    """A job that was made from another prompt is not the spec's; a list may shorten it, and need not show any."""
+    job = msgspec.structs.replace(view("x"), prompt=shown)
+    spec = Spec("k", "face_swap", {} if own is None else {"prompt": own})
+    assert candidates([job], spec, (), since=100.0, until=110.0) == (("x",) if found else ())
 
 
 # When the job of a create was made.
@@ -146,6 +167,17 @@ def test_which_look_is_complete(type: str | None, jobs: list[JobView], complete:
     walk = Walk(100.0, type=type)
     walk.read(jobs, None)
     assert walk.complete is complete
+
+
+def test_an_up_to_date_list_settles_it() -> None:
+    """Once a complete look shows a job made later than ours can have been, ours would have been shown."""
+    for at, skew, settled in ((102.0, 0.0, False), (103.0, 0.0, True), (103.0, 3600.0, False), (3703.0, 3600.0, True)):
+        search, walk = Search(lost_at=100.0), Walk(99.0, skew)
+        walk.read([view("b", at)], None)
+        search.conclude(walk, SPEC, (), ())
+        assert search.settled is settled
+        search.held = False
+        assert search.is_over(10.0) is settled
 
 
 def test_a_look_is_put_into_words() -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sumeasync.core.budget import Budget, Rate
-from sumeasync.core.fleet import Fleet
 from sumeasync.core.durations import Durations
+from sumeasync.core.fleet import Fleet
 from sumeasync.core.job import LANES, Hint, Job, Step
 from sumeasync.core.pacing import Pacer
 from sumeasync.core.polling import Policy

@@ -1,4 +1,4 @@
-"""What follows a fault, where the rows of `test_lifecycle.py` leave off: swept and guessed jobs, and the stopping rules."""
+"""What follows a fault, where the rows of `test_lifecycle.py` leave off: swept jobs, and what ends patience."""
 
 from __future__ import annotations
 

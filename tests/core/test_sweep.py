@@ -180,7 +180,7 @@ def full_active(bench: Bench, now: float, hidden: Iterable[int]) -> list[Job]:
             bench.answer(now, range(3), cursor=f"c{now}")
         else:
             found = bench.answer(now, left if look.status == "running" else [], look.status)
-            if look.status == "running" and bench.sweeps.next_due() is not None and not found.active == []:
+            if look.status == "running" and bench.sweeps.next_due() is not None and found.active:
                 return list(found.completed)
         now += 100.0
 

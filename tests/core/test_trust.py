@@ -79,7 +79,7 @@ def test_wary_after_a_failed_audit() -> None:
 
 @pytest.mark.parametrize("claim", ["shown", "missing"])
 def test_what_was_refuted_is_not_heard_again(claim: Claim) -> None:
-    """Of a job that still ran when it was said to have ended nothing of the kind is believed, until it is shown active."""
+    """That a job has ended is not believed again once it was found to run, until it is shown active."""
     trust = tried(claim, wrong=1, right=1)
     assert (trust.refuted("job_0"), trust.refuted("job_1"), trust.refuted(None)) == (True, False, False)
     trust.shown_active("job_0")

@@ -455,6 +455,22 @@ def test_the_next_cursor_is_read(body: Any, cursor: str | None) -> None:
     assert SO.read_page(answer(body)) == type(SO.read_page(answer(body)))((), cursor)
 
 
+@pytest.mark.parametrize(
+    ("entry", "prompt"),
+    [
+        ({}, ""),
+        ({"prompt": "a cat"}, "a cat"),
+        ({"input": {"prompt": "a cat"}}, "a cat"),
+        ({"prompt": ["a"], "input": "a cat"}, ""),
+    ],
+)
+def test_a_page_may_show_prompts(entry: Any, prompt: str) -> None:
+    """What a list says a job was made from is kept, and not shown by repr."""
+    (job,) = SO.read_page(answer({"data": [{"id": "job_1", "status": "queued"} | entry]})).jobs
+    assert job.prompt == prompt
+    assert "cat" not in repr(job)
+
+
 def test_entries_that_cannot_be_read_do_not_hide_the_page() -> None:
     """One broken entry costs itself only."""
     page = SO.read_page(answer({"data": [None, {"status": "queued"}, {"id": ""}, "x", {"id": 5, "status": None}]}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 
 from sumeasync.core.history import History
@@ -61,6 +62,28 @@ WAITING = Rejected("k", 2.0, Failure("insufficient_credits", "no", http_status=4
 def test_goes_on_where_it_stopped(records: tuple[Record, ...], steps: list[Step]) -> None:
     """A spec goes on with the step its records lead to, one job for each that is not delivered."""
     assert [job.step for job, _ in admit(*records).jobs] == steps
+
+
+def test_a_lost_answer_is_recorded_once() -> None:
+    """Since when the answer is lost is on record from the first run that looks; other creates wait only at first."""
+    admitted = admit(INTENT)
+    ((job, _),) = admitted.jobs
+    (record,) = admitted.records
+    assert isinstance(record, Unknown)
+    assert (record.at, job.carry.lost_at, job.carry.held) == (1000.0, 1000.0, True)
+    later = admit(INTENT, msgspec.structs.replace(record, at=900.0))
+    ((job, _),) = later.jobs
+    assert (later.records, job.carry.lost_at, job.carry.held) == ((), 900.0, False)
+
+
+def test_what_was_found_stays_marked() -> None:
+    """A job found in the job list by an earlier run is marked in its outcome; one named by its id is not."""
+    found = msgspec.structs.replace(CREATED, adopted=True)
+    ended = (Ended("k", "job_1", "failed", 3.0), Ended("k", "job_2", "failed", 3.0))
+    assert [one.found for _, one in admit(INTENT, found, *ended).outcomes] == [True, True]
+    assert [one.found for _, one in admit(INTENT, CREATED, *ended).outcomes] == [msgspec.UNSET] * 2
+    named = admit(found, *ended, entry={"key": "k", "job_id": "job_1"})
+    assert [one.found for _, one in named.outcomes] == [msgspec.UNSET] * 2
 
 
 def test_recreate_unknown() -> None:

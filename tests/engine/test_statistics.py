@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from sumeasync.core.budget import Budget, Rate
@@ -37,6 +38,23 @@ def test_adopted_job_gets_its_type() -> None:
     job.type = "face_swap"
     counts.moved(job, Step.POLL, "")
     assert (counts.types["adopted"].running, counts.types["face_swap"].running) == (0, 1)
+
+
+def test_creates_without_an_answer() -> None:
+    """A create whose answer was lost counts until its job is found."""
+    counts, job = Statistics(), Job(Spec("k", "face_swap"), Step.RECONCILE, type="face_swap")
+    was = Step.CREATE
+    for step, count in ((Step.RECONCILE, 1), (Step.RECONCILE, 1), (Step.POLL, 0)):
+        job.step = step
+        counts.moved(job, was, job.type)
+        assert counts.unanswered == count
+        was = step
+
+
+def test_found_jobs_are_counted() -> None:
+    """Outcomes of jobs that were found in the job list are counted in the report."""
+    found = msgspec.structs.replace(DONE, found=True)
+    assert report_of(DONE, found).found == 1
 
 
 def test_faults() -> None:

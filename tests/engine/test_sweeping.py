@@ -335,13 +335,23 @@ async def test_a_flaky_list_is_used_all_the_same(alone: dict[str, float], caplog
 
 
 async def test_no_job_is_taken_for_done_by_a_guess() -> None:
-    """Where the list lies, and `/result` of a running job answers with the job in a word nobody knows: none ends early."""
+    """Where the list lies, and `/result` answers with the running job in a word nobody knows, none ends early."""
     world = WorldSettings(unready_result="job", words=StatusWords(queued="zoned", running="zoomed"))
     async with Liar(OFF["active-as-completed"], world) as rig:
         outcomes = await rig.run(videos(COUNT), BRISK)
         await rig.check(videos(COUNT))
         assert min(delays(rig, outcomes)) >= 0
         assert {outcome.status for outcome in outcomes} == {"completed"}
+
+
+async def test_a_list_of_others_starves_no_poll() -> None:
+    """A handful of jobs, few requests, and a list that shows those of others only: its pages do not crowd polls out."""
+    world = WorldSettings(list_most=7, foreign_every_seconds=1.0, limits=Limits(reads_per_minute=120))
+    async with Liar(OFF["others-only"], world, seed=310235) as rig:
+        outcomes = await rig.run(videos(6), BRISK)
+        await rig.check(videos(6))
+        assert max(delays(rig, outcomes)) < 30
+        assert asked(rig) < 150
 
 
 # Around the run.

@@ -45,3 +45,12 @@ def test_outcome(caplog: pytest.LogCaptureFixture) -> None:
     tell_outcome(Outcome("k", "job_1", "image_generation", "failed", error=Failure("nsfw", "no", "req_1")))
     for word in ("job.failed", "job_1", "nsfw", "req_1"):
         assert word in said(caplog)
+
+
+def test_a_lost_answer_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """A create that may have been paid is told once, with its reason; what looks for it is told as usual."""
+    caplog.set_level(logging.WARNING)
+    tell_step(Job(SPEC, Step.RECONCILE), Step.CREATE, Faulted(DOWN), Transition(delay=5))
+    tell_step(Job(SPEC, Step.RECONCILE), Step.RECONCILE, Faulted(DOWN), Transition(delay=5))
+    assert said(caplog).count("create.unanswered") == 1
+    assert "ServerError: down" in said(caplog)
