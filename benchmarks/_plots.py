@@ -112,15 +112,15 @@ def job_plot(kind: tuple[str, float, float], seed: int) -> str:
 
     fixes = [peer(fixed(seconds), kinds, seed) for seconds in (0.5, 2.0, 5.0, 12.0, 30.0)]
     plot.curve(3, [(figures["polls"], figures["mean"]) for figures in fixes], "")
-    plot.curve(1, [tuned(interval, sweep=False) for interval in INTERVALS], "this engine, learned", 3, -12, 10)
-    plot.curve(2, [tuned(interval, sweep=True) for interval in INTERVALS], "… and with job lists", 0, 12, 8)
+    plot.curve(1, [tuned(interval, sweep=False) for interval in INTERVALS], "this engine, learned", 4, -12, 14)
+    plot.curve(2, [tuned(interval, sweep=True) for interval in INTERVALS], "… and with job lists", 4, 12, 0)
     for name, schedule in PEERS.items():
         figures = peer(schedule, kinds, seed)
         plot.point((figures["polls"], figures["mean"]), name, *JOB_LABELS.get(name, (7, -3)))
     return plot.text()
 
 
-JOB_LABELS = {"x1.5 to 5 s": (8, 12), "fixed 5 s": (8, -8), "6 ± 1.5 s": (-8, -6)}
+JOB_LABELS = {"x1.5 to 5 s": (9, 5), "fixed 5 s": (-6, 17), "6 ± 1.5 s": (5, -9), "fixed 0.5 s": (-2, -9)}
 
 
 def fleet_plot(mix: Mix, seed: int) -> str:
@@ -146,4 +146,4 @@ def fleet_plot(mix: Mix, seed: int) -> str:
     return plot.text()
 
 
-FLEET_LABELS = ((2, 10, -8), (1, -10, 22), (2, 0, -9), (1, 10, -4))
+FLEET_LABELS = ((2, 10, -8), (1, 0, 26), (3, 0, -9), (1, 10, -4))

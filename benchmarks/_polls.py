@@ -130,7 +130,7 @@ async def swept(base: str, statuses: int) -> Figures:
     from sumeasync.core.settings import Settings
     from sumeasync.engine import Engine
 
-    calm = POLICY | {"interval": 0.5, "cap": 0.5}
+    calm = POLICY | {"interval": 0.2, "cap": 0.2}
     settings = Settings(poll={"*": calm, "video_generation": calm})
     async with Engine(base_url=base, api_key="sume_live_x", settings=settings) as opened:
         run = opened.run({"job_id": f"job_{number}"} for number in range(LISTED))

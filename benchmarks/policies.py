@@ -92,9 +92,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="ROW")
     parser.add_argument("--jobs", type=int, default=3000, help="in each fleet")
     parser.add_argument("--in-flight", type=int, help="instead of each fleet's own")
-    parser.add_argument(
-        "--rates", type=float, nargs="+", default=[20.0, 50.0, 0.0], help="reads a second; 0: any"
-    )
+    parser.add_argument("--rates", type=float, nargs="+", default=[20.0, 50.0, 0.0], help="reads a second; 0: any")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--smoke", action="store_true", help="small and quick")

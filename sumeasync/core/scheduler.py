@@ -84,7 +84,10 @@ class Scheduler:
         if job.ticket:  # else it is being asked about already
             self.fleet.discard(job)
             job.hint = hint
-            self._ready[Step.POLL].append(job)
+            if hint is Hint.ENDED:  # often to hold a list to its word, and the job may end while it waits
+                self._ready[Step.POLL].appendleft(job)
+            else:
+                self._ready[Step.POLL].append(job)
 
     def take(self, now: float) -> Job | None:
         """A job whose step may go now, with a place and a token taken for it; None when there is none."""
