@@ -112,7 +112,7 @@ def job_plot(kind: tuple[str, float, float], seed: int) -> str:
 
     fixes = [peer(fixed(seconds), kinds, seed) for seconds in (0.5, 2.0, 5.0, 12.0, 30.0)]
     plot.curve(3, [(figures["polls"], figures["mean"]) for figures in fixes], "")
-    plot.curve(1, [tuned(interval, sweep=False) for interval in INTERVALS], "this engine, learned", 4, -12, 14)
+    plot.curve(1, [tuned(interval, sweep=False) for interval in INTERVALS], "this engine, learned", 5, -12, 14)
     plot.curve(2, [tuned(interval, sweep=True) for interval in INTERVALS], "… and with job lists", 4, 12, 0)
     for name, schedule in PEERS.items():
         figures = peer(schedule, kinds, seed)
@@ -120,7 +120,7 @@ def job_plot(kind: tuple[str, float, float], seed: int) -> str:
     return plot.text()
 
 
-JOB_LABELS = {"x1.5 to 5 s": (9, 5), "fixed 5 s": (-6, 17), "6 ± 1.5 s": (5, -9), "fixed 0.5 s": (-2, -9)}
+JOB_LABELS = {"x1.5 to 5 s": (8, 14), "fixed 5 s": (8, -7), "6 ± 1.5 s": (5, -18), "fixed 0.5 s": (-12, 12)}
 
 
 def fleet_plot(mix: Mix, seed: int) -> str:

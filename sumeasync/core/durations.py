@@ -160,8 +160,8 @@ class Model:
     def observe(self, low: float, high: float, exact: float | None = None, *, watched: bool = True) -> None:
         """Learn from one job: running at age `low`, ended by `high` (infinite: not seen to end).
 
-        `exact` is the server's own figure and is held within the two. Ages that make no sense are passed over. A job that
-        was not `watched`, because nothing ran, says nothing of how well the model predicts.
+        `exact` is the server's own figure and is held within the two. Ages that make no sense are passed over. A job
+        that was not `watched`, because nothing ran, says nothing of how well the model predicts.
         """
         if not 0.0 <= low <= high:
             return

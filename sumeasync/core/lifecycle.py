@@ -187,7 +187,9 @@ def _go_on(job: Job, event: Event) -> None:
 def _is_result(job: Job, fetched: Fetched) -> bool:
     """Whether this is more than the job as it stands; where it was not known to be done, its word alone counts."""
     status = fetched.view.status
-    return status == "completed" or (job.step is not Step.POLL and (status is None or bool(fetched.links)))
+    if job.step is Step.POLL:
+        return status == "completed" and fetched.view.word != ""
+    return status in ("completed", None) or bool(fetched.links)
 
 
 def _says_little(error: SumeError) -> bool:

@@ -84,12 +84,21 @@ class Pacer:
 
     def likely_done(self, job: Job, now: float) -> bool:
         """Whether the job is likelier to have ended than not, given when it was last seen active."""
+        return self.share_ended(job, now) > 0.5
+
+    def share_ended(self, job: Job, now: float) -> float:
+        """The share of jobs like this one that have ended since it was last seen active; 0 where nothing is learned."""
         if job.seen == NEVER and job.aged == 0.0:  # of a job adopted by its id the age is not known
-            return False
+            return 0.0
         model, age = self._of(job, now)
         if model is None:
-            return False
-        return model.survival(age) < 0.5 * model.survival(max(0.0, age - (now - job.seen)))
+            return 0.0
+        return 1.0 - model.survival(age) / model.survival(max(0.0, age - (now - job.seen)))
+
+    def share_ending(self, job: Job, now: float, seconds: float) -> float:
+        """The share of jobs like this one that end within some seconds, if active now; 0 where nothing is learned."""
+        model, age = self._of(job, now)
+        return 0.0 if model is None else 1.0 - model.survival(age + seconds) / model.survival(age)
 
     def time_left(self, job: Job, now: float) -> float:
         """Seconds until the first of the job's deadlines; infinite without one."""

@@ -81,7 +81,7 @@ class Scheduler:
 
     def hasten(self, job: Job, hint: Hint) -> None:
         """Ask about a waiting job as soon as possible, because of a `hint` that it has ended."""
-        if job.ticket:  # else it is being asked about already
+        if job.ticket and not job.faults:  # else it is being asked about already, or waits out a fault
             self.fleet.discard(job)
             job.hint = hint
             if hint is Hint.ENDED:  # often to hold a list to its word, and the job may end while it waits
@@ -171,7 +171,7 @@ class Scheduler:
         if job.step is Step.SWEEP:
             return self.sweeps.take()
         self.fleet.take(job, now)
-        if self.fleet.pacer.likely_done(job, now):
+        if not job.faults and self.fleet.pacer.likely_done(job, now):  # a fault may have been the result's alone
             job.hint = Hint.COMPLETED
         return job
 

@@ -83,12 +83,9 @@ class Setbacks:
                 job.doubtful = True
                 return self._retry(job, error)
             case Verdict.AMBIGUOUS | Verdict.RETRY:
-                job.carry = Search(failure(error), wall)
-                records = (Unknown(job.spec.key, wall, failure(error)),)
-                if self._idempotent:
-                    return Transition(records, outcome=unknown(job).outcome)
-                job.step, job.faults, job.born = Step.RECONCILE, 0, now
-                return Transition(records, max(_asked(error), SETTLE_SECONDS))
+                return self._lost(job, error, now, wall)
+            case Verdict.REFUSED if job.doubtful and may_begin_again(failure(error)):
+                return self._lost(job, error, now, wall)  # on record as refused, a later run would begin it anew
             case Verdict.STOPPED if job.doubtful:
                 return Transition(stop=error)
             case Verdict.STOPPED:  # nothing was started, and it may be once the cause is mended: no outcome yet
@@ -97,6 +94,15 @@ class Setbacks:
                 problem = failure(error)
                 refused = Rejected(job.spec.key, wall, problem)
                 return Transition((refused,), outcome=outcome_of(job, "rejected", problem))
+
+    def _lost(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
+        """Nobody can know what became of the create: it is looked for, where sending it again cannot tell."""
+        job.carry = Search(failure(error), wall)
+        records = (Unknown(job.spec.key, wall, failure(error)),)
+        if self._idempotent:
+            return Transition(records, outcome=unknown(job).outcome)
+        job.step, job.faults, job.born = Step.RECONCILE, 0, now
+        return Transition(records, max(_asked(error), SETTLE_SECONDS))
 
     def _reconcile_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         search: Search = job.carry

@@ -28,7 +28,7 @@ import msgspec
 from sumeasync.core.fleet import Fleet
 from sumeasync.core.job import Job, Step
 from sumeasync.core.rounds import PAGE, Findings, Round, Way
-from sumeasync.core.trust import Claim, Trust
+from sumeasync.core.trust import MOST_SINCE, Claim, Trust
 from sumeasync.models import JobView, Spec
 
 __all__ = ["Sweeps"]
@@ -150,14 +150,20 @@ class Sweeps:
         completed, ended = self._credible(found.completed), self._credible(found.ended)
         self._claim("shown", (*completed, *ended))
         if found.active and (self.trust.wary or self._pages % AUDIT_PAGES == 0):
-            audited = min((job for job, _ in found.active), key=lambda job: job.asked)
-            self._claim("active", (audited,))
-            ended.append(audited)
+            audited = self._to_audit([job for job, _ in found.active], now)
+            self._claim("active", audited)
+            ended += audited
         if round.over:
             completed += self._end(round, now)
         if round.way != "finished":
             self._lately += completed
         return Findings(found.active, completed, ended)
+
+    def _to_audit(self, active: Sequence[Job], now: float) -> list[Job]:
+        """The one not asked about for longest, of those that are not about to end: an end would prove nothing."""
+        pacer = self._fleet.pacer
+        steady = [job for job in active if pacer.share_ending(job, now, LEAST_SECONDS) <= MOST_SINCE]
+        return [min(steady, key=lambda job: job.asked)] if steady else []
 
     def failed(self, now: float, *, refused: bool, seconds: float) -> None:
         """The page could not be had: again in some `seconds`, or, where the request was `refused`, in another way."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Claim", "Trust"]
+__all__ = ["MOST_SINCE", "Claim", "Trust"]
 
 Claim = Literal["shown", "missing", "active"]
 
@@ -22,6 +22,9 @@ REASONS: dict[Claim, str] = {
     "shown": "it shows jobs as ended that still run",
     "active": "it shows jobs as active that have ended",
 }
+MOST_SINCE = 0.05
+"""Where more jobs than this end between a claim and its test, an end says nothing of the claim."""
+
 FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS = 2.0, 60.0
 
 
@@ -68,12 +71,16 @@ class Trust:
         """The list claims this of a job, which will now be asked about itself."""
         self.open[job_id] = claim
 
-    def settle(self, job_id: str, *, ended: bool) -> None:
-        """The job itself answered that it has ended, or that it has not."""
+    def settle(self, job_id: str, *, ended: bool, since: float = 0.0) -> None:
+        """The job itself answered that it has ended, or that it has not.
+
+        `since` is the share of jobs like this one that end between the claim and the answer: where that is much, an
+        end proves nothing against the list.
+        """
         claim = self.open.pop(job_id, None)
         if ended:
             self._refuted.discard(job_id)
-        if claim is None:
+        if claim is None or (claim == "active" and ended and since > MOST_SINCE):
             return
         wrong = ended if claim == "active" else not ended
         self._tests[claim] = self._tests[claim] * FADE + 1.0

@@ -161,11 +161,20 @@ class Open:
     def error(self, response: Response, lane: Lane = "read") -> ApiError | BadResponseError:
         """As everywhere, but a create may be told 409 while the one before it under the same key is still under way.
 
-        What is refused for good, by whatever code, is refused the next time as well; until then it counts as open.
+        What is refused for good, by whatever code, is refused the next time as well; until then it counts as open. So
+        does what is refused because of its key: something was accepted under it.
         """
         error = read_error(response, lane)
-        if lane == "create" and response.status == 409 and isinstance(error, ApiError):
-            return ServerError(str(error), status=409, code=error.code, request_id=error.request_id)
+        if lane != "create" or not isinstance(error, ApiError):
+            return error
+        if response.status == 409 or "idempotency" in error.code.lower():
+            return ServerError(
+                str(error),
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+                retry_after_seconds=error.retry_after_seconds,
+            )
         return error
 
 

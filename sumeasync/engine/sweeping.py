@@ -58,7 +58,9 @@ class Sweeping:
         if isinstance(event, Seen) and event.view.word not in sweeps.words:
             sweeps.spelled(event.view.word, event.view.status)
         if job.id in sweeps.trust.open and not isinstance(event, Faulted):
-            sweeps.trust.settle(job.id or "", ended=job.step is not Step.POLL or job.status is not None)
+            ended = job.step is not Step.POLL or job.status is not None
+            since = self._kit.scheduler.fleet.pacer.share_ended(job, self._kit.clock()) if ended else 0.0
+            sweeps.trust.settle(job.id or "", ended=ended, since=since)
             self._tell()
 
     def _tell(self) -> None:

@@ -56,6 +56,7 @@ def test_limits_make_it_slower(manifest: Path) -> None:
 @pytest.mark.parametrize("flag", ["--no-sweep", "--no-learn"])
 def test_what_the_engine_leaves_out_the_plan_does_too(manifest: Path, flag: str) -> None:
     """The flags of a run hold for its plan."""
+    manifest.write_text(manifest.read_text() + manifest.read_text().replace('"key": "k', '"key": "l'))
     with_all, without = planned(manifest), planned(manifest, flag)
     assert with_all["requests"] != without["requests"]
     assert ("sweep" in without["requests"]) == (flag == "--no-learn")

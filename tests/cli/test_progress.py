@@ -64,7 +64,8 @@ def test_draining_is_shown():
 
 def test_what_went_wrong_on_the_way_is_counted():
     """Faults, refusals by the rate limit, lost answers and finished specs stand in the footer."""
-    text = drawn(Statistics(faults=2, unanswered=3, rate_limited=1, skipped=5, media_files=1, media_bytes=10), width=120)
+    counts = Statistics(faults=2, unanswered=3, rate_limited=1, skipped=5, media_files=1, media_bytes=10)
+    text = drawn(counts, width=120)
     words = ("2 faults", "3 creates without an answer", "1 rate limited", "5 done earlier", "1 file, 10 B")
     assert all(part in text for part in words)
 

@@ -289,6 +289,7 @@ def test_a_result_with_nothing_to_save_asked_for_first() -> None:
         Fetched(JobView("job_1", "running", "running"), {"preview_url": "a"}, LINKS),
         Fetched(JobView("job_1", "failed", "failed"), {}),
         Fetched(JobView("job_1", None, "odd"), {"id": "job_1"}),
+        Fetched(JobView("job_1", "completed", ""), {"result": None}),
     ],
 )
 def test_a_guess_that_is_refused_leads_to_a_plain_poll(event: Event) -> None:
@@ -416,6 +417,15 @@ def test_a_passing_refusal_clears_no_doubt(error: SumeError) -> None:
     for doubtful in (True, False):
         then = advance(keyed(doubtful=doubtful), error, idempotent=True)
         assert [type(record) for record in then.records] == ([] if doubtful else [Rejected])
+
+
+@pytest.mark.parametrize("error", [UsageError("odd"), BadRequestError(status=403, code="not_found")])
+def test_a_refusal_that_a_later_run_would_mend_clears_no_doubt(error: SumeError) -> None:
+    """What may have been paid is never on record as refused with a cause after which it would be begun anew."""
+    then = advance(keyed(doubtful=True), error, idempotent=True)
+    assert [type(record) for record in then.records] == [Unknown]
+    assert outcome_of(then).status == "unknown"
+    assert outcome_of(advance(keyed(), error, idempotent=True)).status == "rejected"
 
 
 def test_an_answer_ends_the_doubt() -> None:

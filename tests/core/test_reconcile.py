@@ -176,8 +176,18 @@ def test_an_up_to_date_list_settles_it() -> None:
         walk.read([view("b", at)], None)
         search.conclude(walk, SPEC, (), ())
         assert search.settled is settled
+        assert not search.is_over(10.0)  # what was sent may still arrive
         search.held = False
         assert search.is_over(10.0) is settled
+
+
+@pytest.mark.parametrize(("type", "found"), [("face_swap", None), ("swap", ())])
+def test_what_cannot_be_told_is_not_settled(type: str, found: tuple[str, ...] | None) -> None:
+    """While another create may own what is listed, or the filter's word may be wrong, no look settles it."""
+    search, walk = Search(lost_at=100.0), Walk(99.0, type=type)
+    walk.read([view("b", 200.0)], None)
+    search.conclude(walk, SPEC, (), found)
+    assert not search.settled
 
 
 def test_a_look_is_put_into_words() -> None:

@@ -274,6 +274,17 @@ def test_a_job_is_hastened_once() -> None:
     assert len(one) == 0
 
 
+def test_a_fault_is_waited_out() -> None:
+    """What waits after a fault is not hastened, and then asked for its status: the fault may be the result's alone."""
+    one = sweeping(learned=50)
+    waiting = video(1)
+    waiting.faults = 1
+    one.push(waiting, 150.0)
+    one.hasten(waiting, Hint.COMPLETED)
+    assert taken(one, 149.0) == []
+    assert (taken(one, 150.0), waiting.hint) == (["1"], Hint.NONE)
+
+
 def test_a_refused_guess_goes_again_at_once() -> None:
     """A job pushed with a hint waits for no time of its own."""
     one = sweeping()

@@ -262,6 +262,13 @@ def test_refusals(status: int, lane: Any, kind: type[SumeError]) -> None:
         assert (error.status, error.code, error.request_id) == (status, "some_code", "req_1")
 
 
+@pytest.mark.parametrize("code", ["idempotency_key_reused", "IDEMPOTENCY_ERROR"])
+def test_a_refused_key_proves_nothing(code: str) -> None:
+    """A create refused because of its key may have been paid under it: that stays open, and is no final refusal."""
+    error = OPEN.error(Response(422, {"error": {"code": code, "message": "m"}}), "create")
+    assert (type(error), getattr(error, "code", "")) == (ServerError, code)
+
+
 @given(ANYTHING)
 def test_no_answer_breaks_a_reader(body: Any) -> None:
     """Whatever comes, a reader answers or raises BadResponseError."""

@@ -105,7 +105,8 @@ async def test_repr_holds_no_key() -> None:
 
 async def test_a_run_begins_with_what_another_has_learned(tmp_path: Path) -> None:
     """Durations seen in another output directory are followed from the first job on."""
-    ended = [Ended(f"k{n}", f"j{n}", "completed", 95.0, "video_generation", None, 5.0, None, 94.0) for n in range(20)]
+    times = ("video_generation", None, 5.0, None, 80.0)
+    ended = [Ended(f"k{number}", f"j{number}", "completed", 95.0, *times) for number in range(200)]
     journal = await Journal.open(LocalDisk(tmp_path))
     await journal.append(*ended)
     await journal.aclose()

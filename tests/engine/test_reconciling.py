@@ -277,6 +277,34 @@ def check_strangers(rig: Service, lines: list[JSON]) -> int:
     return strangers
 
 
+def quiet(world: WorldSettings, ahead: float) -> Scene:
+    """A scene in which the engines' clock is off, and nothing else happens."""
+    return Scene(world, [LOST], 0, 0, 1, ahead, whole_seconds=True, prompts=False, latency=0.0, seed=0)
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, -86400.0])
+async def test_clocks_that_differ(ahead: float) -> None:
+    """However wrong the engine's clock is, the list is read back to the create by the service's."""
+    others = {"foreign_every_seconds": 1.0, "foreign_type": "video_generation"}
+    world = msgspec.structs.replace(WORLD, list_most=1, list_ignores=frozenset({"type"}), **others)
+    async with Service(world, rules=load_rules([LOST])) as rig:
+        rig.scene = quiet(world, ahead)
+        assert [one.status for one in await rig.run([image(0)], QUICK)] == ["completed"]
+        check_owners(rig, [image(0)])
+
+
+async def test_a_search_that_is_given_up_lets_others_go() -> None:
+    """A search that ends with its deadline, while others of the type still wait for it, keeps them no longer."""
+    rules = load_rules([NEVER, {"on": ["list"], "do": {"kind": "status", "status": 500}}])
+    specs = [image(0) | {"deadline_seconds": 1}, image(1)]
+    async with Rig(WORLD, rules=rules) as rig:
+        await kill(rig, specs, QUICK, Random(0), 1)
+        outcomes = {one.key: one.status for one in await rig.run(specs, QUICK)}
+        assert outcomes == {"image_generation-0": "unknown", "image_generation-1": "completed"}
+        assert rig.engine_run is not None
+        assert rig.engine_run.statistics.unanswered == 1
+
+
 @settings(max_examples=SEEDS * 3, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(SCENES)
 async def test_nothing_is_taken_for_another(scene: Scene) -> None:

@@ -224,6 +224,18 @@ async def test_a_result_is_asked_for_first_after_a_long_pause() -> None:
         assert rig.requests() - before == len(outcomes) >= 15
 
 
+@pytest.mark.parametrize("do", [{"kind": "status", "status": 500}, {"kind": "body", "text": "<html>"}])
+async def test_a_result_that_cannot_be_had_hides_no_end(do: JSON) -> None:
+    """Where `/result` never answers, its guesses do not come in place of questions for the status, nor in a storm."""
+    world = WorldSettings(types={"video_generation": MIXED})
+    async with Rig(world, rules=load_rules([{"on": ["result"], "do": do}]), seed=3, latency=(0.01, 0.1)) as rig:
+        outcomes = await rig.run(videos(COUNT), BRISK)
+        assert {outcome.status for outcome in outcomes} == set(ENDS)
+        assert max(delays(rig, outcomes)) < 10
+        assert rig.engine_run is not None
+        assert rig.engine_run.statistics.requests["result"] < 15 * COUNT
+
+
 # Lists that lie.
 
 ENDS = ("completed", "failed", "canceled", "expired")
