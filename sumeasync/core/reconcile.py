@@ -8,13 +8,17 @@ The list is walked page by page (a *look*). A look ends where the list ends, or 
 first shows a job older than the create; it is given up after `MOST_PAGES`, or when the pages bring nothing new. What
 the last look saw is kept in words, so that whoever has to decide about an unknown create knows what was looked at.
 
-Lists may lag, so one look is not enough: they are repeated, ever later, until `PATIENCE_SECONDS` after the answer was
-lost, or until the list shows a job made later, and so all that was made before. Both times are counted over runs: the
-journal knows when the answer was lost. Other creates of the type wait only for the first `SETTLE_SECONDS` of this.
+Lists may lag: a first look may show the job of another and not yet the spec's. So nothing is adopted before
+`SETTLE_SECONDS` have passed, but a job that shows the very prompt. And looks are repeated, ever later, until
+`PATIENCE_SECONDS` after the answer was lost, or until the list shows a job made later, and so all that was made before.
+Both times are counted over runs: the journal knows when the answer was lost. Other creates of the type wait only for
+the first `SETTLE_SECONDS` of this.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Collection, Container, Iterable
 from typing import Literal
 
@@ -33,8 +37,12 @@ PATIENCE_SECONDS = 40.0
 SLACK_SECONDS = 2.0
 """Servers cut times to whole seconds, and so does the `Date` header that the clocks are compared by."""
 
+COMMON_PARTS = {"", "generation", "job"}
 MOST_PAGES = 20
 """A look is given up after so many pages."""
+
+IDLE_PAGES = 3
+"""So many pages in a row without a new job: the list goes in circles. One is nothing; new jobs shift a growing list."""
 
 ENDS = {
     "end": "the job list was read to its end",
@@ -74,18 +82,33 @@ def candidates(
     since: float,
     until: float,
     words: Container[str] = (),
+    slack: float = SLACK_SECONDS,
 ) -> tuple[str, ...]:
-    """The ids that can only be the spec's, oldest first; `since` and `until` are epoch seconds by the server."""
+    """The ids that can only be the spec's, oldest first; `since` and `until` are epoch seconds by the server.
+
+    `slack` is how much earlier than `since` a job may seem to have been made.
+    """
     found = {
         (job.created_at, job.id)
         for job in jobs
         if (job.type in (spec.type, "") or job.type in words)
         and job.id not in claimed
         and job.created_at is not None
-        and since - SLACK_SECONDS <= job.created_at <= until + SLACK_SECONDS
+        and earliest(since - slack, job.created_at) <= job.created_at <= until + SLACK_SECONDS
         and not contradicts(job.prompt, spec.input.get("prompt"))
     }
     return tuple(id for _, id in sorted(found))
+
+
+def earliest(since: float, created_at: float) -> float:
+    """The least time of creation that counts as `since`, for a server that writes times as it wrote this one."""
+    return since if created_at % 1.0 else math.floor(since)
+
+
+def fits(word: str, type: str, rivals: Iterable[str]) -> bool:
+    """Whether an unknown `word` can only stand for `type`, and for none of the `rivals`: by a part they share."""
+    parts = set(re.split("[^a-z]+", word.lower())) - COMMON_PARTS
+    return not parts.isdisjoint(type.split("_")) and all(parts.isdisjoint(other.split("_")) for other in rivals)
 
 
 def contradicts(shown: str, own: object) -> bool:
@@ -108,6 +131,7 @@ class Walk(msgspec.Struct, eq=False):
     type: str | None = None
     cursor: str | None = None
     pages: int = 0
+    idle: int = 0
     jobs: dict[str, JobView] = msgspec.field(default_factory=dict)
     cursors: set[str] = msgspec.field(default_factory=set)
     falling: bool = True
@@ -122,11 +146,12 @@ class Walk(msgspec.Struct, eq=False):
             self._follow(job.created_at)
             self.jobs.setdefault(job.id, job)
         self.pages += 1
+        self.idle = self.idle + 1 if shown and len(self.jobs) == known else 0
         if next_cursor is None:
             self.end = "end"
         elif self._goes_back():
             self.end = "older"
-        elif next_cursor in self.cursors or (shown and len(self.jobs) == known):
+        elif next_cursor in self.cursors or self.idle >= IDLE_PAGES:
             self.end = "circle"
         elif self.pages >= MOST_PAGES:
             self.end = "long"
@@ -141,6 +166,11 @@ class Walk(msgspec.Struct, eq=False):
         timed = all(job.created_at is not None for job in self.jobs.values())
         filtered = self.type is None or any(job.type == self.type for job in self.jobs.values())
         return self.end in ("end", "older") and timed and filtered
+
+    def shows(self, found: Collection[str], spec: Spec) -> bool:
+        """Whether each of these shows the very prompt of the spec."""
+        own, shown = spec.input.get("prompt"), [self.jobs[id].prompt for id in found]
+        return isinstance(own, str) and all(text and plain(text) == plain(own) for text in shown)
 
     def is_past(self, at: float) -> bool:
         """Whether a job made after `at`, by our clock, was shown."""

@@ -208,7 +208,8 @@ class Sweeps:
         sample = self._fleet.sample(SAMPLE)
         intervals = [LEAST_INTERVALS * self._fleet.pacer.policy(job.type).interval for job in sample]
         self._least = min([LEAST_SECONDS, *intervals])
-        total = sum(self._fleet.pacer.worth(job, now) for job in sample) * waiting / max(1, len(sample))
+        askable = (job for job in sample if not job.faults)  # of one whose answers fail, a page settles nothing
+        total = sum(self._fleet.pacer.worth(job, now) for job in askable) * waiting / max(1, len(sample))
         self.worth = total / self._price(way if self._trusts_finished() else self._full(waiting), waiting)
         if self.worth >= price:
             return True

@@ -37,19 +37,22 @@ class Intake:
         self.room = Alarm()
         self.done = False
         self.error: Exception | None = None
+        self._admitting = False
         self._specs = specs
         self._admit = admit
         self._has_room = has_room
         self._is_closed = is_closed
 
     async def main(self) -> None:
-        """Read to the end. Raises StorageError only."""
+        """Read to the end. Raises StorageError, and what `admit` raises."""
         try:
             await self._read()
         except StorageError:
             raise
-        except Exception as error:  # the caller's own: what was taken in is finished, then the reader is told
-            self.error = error
+        except Exception as error:
+            if self._admitting:  # no error of the source
+                raise
+            self.error = error  # the caller's own: what was taken in is finished, then the reader is told
         finally:
             self.done = True
 
@@ -61,7 +64,9 @@ class Intake:
                     await self.room.wait()
                 if self._is_closed():
                     break
+                self._admitting = True
                 self._admit(entry)
+                self._admitting = False
                 count += 1
                 if count % SLICE == 0:
                     await asyncio.sleep(0)

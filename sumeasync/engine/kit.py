@@ -88,8 +88,8 @@ async def open_kit(
     """Open it all on `stack`: lock, disk, journal and results first, then the network."""
     dialect, statistics = DIALECTS[settings.dialect](), Statistics()
     budget = open_budget(settings)
-    disk = await open_disk(stack, out, disk, wall_clock)
     durations = await open_durations(settings)
+    disk = await open_disk(stack, out, disk, wall_clock)
     journal = await open_journal(stack, disk, durations)
     claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
     delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)

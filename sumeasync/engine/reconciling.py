@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from sumeasync.core.events import Accepted, Event, Faulted, Turned
 from sumeasync.core.faults import Verdict, verdict
 from sumeasync.core.job import Job, Step
-from sumeasync.core.reconcile import Search, Walk, candidates, expected_jobs, window
+from sumeasync.core.reconcile import SETTLE_SECONDS, Search, Walk, candidates, expected_jobs, fits, window
 from sumeasync.dialects.base import Page
 from sumeasync.errors import SumeError
 from sumeasync.models import KINDS, Response, Spec
@@ -86,21 +86,32 @@ class Reconciling:
             walk.since = at + walk.skew
         if not walk.read(page.jobs, page.next_cursor):
             return Turned()
-        found = self._found(spec, walk, at)
+        found = self._found(spec, walk, at, search.lost_at)
         if found is not None and len(found) == expected_jobs(spec):
-            self.closed(spec.key)
-            return Accepted(found, adopted=True)
+            settled = self._wall() - search.lost_at >= SETTLE_SECONDS or walk.is_past(search.lost_at + SETTLE_SECONDS)
+            if walk.shows(found, spec) or (settled and walk.complete):
+                self.closed(spec.key)
+                return Accepted(found, adopted=True)
         return Faulted(SumeError(search.conclude(walk, spec, self._claimed, found)))
 
-    def _found(self, spec: Spec, walk: Walk, at: float) -> tuple[str, ...] | None:
+    def _found(self, spec: Spec, walk: Walk, at: float, lost_at: float) -> tuple[str, ...] | None:
+        """The candidates; those that seem to be made too early, by what clocks may err, only if there are no others."""
         others = [time for key, (type, time) in self._opened.items() if type == spec.type and key != spec.key]
         span = window(at, others, self._create_seconds, parallel=self._parallel)
         if span is None:
             return None
-        since, until = span[0] + walk.skew, span[1] + walk.skew
-        foreign = {*KINDS, *self._words.values()} - {self._words.get(spec.type)}
-        words = {view.type for view in walk.jobs.values()} - foreign
-        return candidates(walk.jobs.values(), spec, self._claimed, since=since, until=until, words=words)
+        since, until = span[0] + walk.skew, min(span[1], max(at, lost_at) + SETTLE_SECONDS) + walk.skew
+        words, jobs = self._fitting(spec.type, walk), walk.jobs.values()
+        found = candidates(jobs, spec, self._claimed, since=since, until=until, words=words, slack=0.0)
+        return found or candidates(jobs, spec, self._claimed, since=since, until=until, words=words)
+
+    def _fitting(self, type: str, walk: Walk) -> set[str]:
+        """The words in the list that may stand for the type: the one that was learned, or else what can only be its."""
+        if type in self._words:
+            return {self._words[type]}
+        taken = {*KINDS, *self._words.values()}
+        rivals = {kind for kind in KINDS if kind != type and kind not in self._words}
+        return {view.type for view in walk.jobs.values() if view.type not in taken and fits(view.type, type, rivals)}
 
 
 def _date(response: Response) -> float:

@@ -16,7 +16,10 @@ from sumeasync.core.trust import Trust
 from sumeasync.errors import RateLimitError, SumeError
 from sumeasync.models import Lane, Outcome, OutcomeStatus
 
-__all__ = ["UNSTARTED", "Statistics", "TypeCount", "make_report"]
+__all__ = ["MOST_TYPES", "UNSTARTED", "Statistics", "TypeCount", "make_report"]
+
+
+MOST_TYPES = 256
 
 
 class TypeCount(msgspec.Struct):
@@ -49,8 +52,14 @@ class Statistics(msgspec.Struct):
     types: dict[str, TypeCount] = {}
 
     def of(self, type: str) -> TypeCount:
-        """The counters of one type; adopted jobs count as ``adopted`` until the server names their type."""
-        return self.types.setdefault(type or "adopted", TypeCount())
+        """The counters of one type; adopted jobs count as ``adopted`` until the server names their type.
+
+        A server may name ever new types: beyond `MOST_TYPES` they are counted together, as ``others``.
+        """
+        name = type or "adopted"
+        if name not in self.types and len(self.types) >= MOST_TYPES:
+            name = "others"
+        return self.types.setdefault(name, TypeCount())
 
     def moved(self, job: Job, was: Step, type: str) -> None:
         """A job left the step `was`, when it counted as `type`."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.reconcile import MOST_PAGES, Search, Walk, candidates, expected_jobs, window
+from sumeasync.core.reconcile import MOST_PAGES, Search, Walk, candidates, expected_jobs, fits, window
 from sumeasync.models import JobView, Spec
 
 SPEC = Spec("k", "face_swap", {"avatar_ids": ["a", "b"]})
@@ -133,7 +133,8 @@ def read(walk: Walk, *pages: tuple[list[JobView], str | None]) -> list[bool]:
         ([([view("a", 97), view("b", 120)], "2"), ([view("c", 96)], "3")], ""),
         ([([view("a", 120), view("b", None), view("c", 97)], "2")], ""),
         ([([view("a")], "2"), ([view("b")], "2")], "circle"),
-        ([([view("a")], "2"), ([view("a")], "3")], "circle"),
+        ([([view("a")], "2"), ([view("a")], "3")], ""),
+        ([([view("a")], "2"), ([view("a")], "3"), ([view("a")], "4"), ([view("a")], "5")], "circle"),
         ([([], "2"), ([], "3")], ""),
     ],
 )
@@ -199,3 +200,45 @@ def test_a_look_is_put_into_words() -> None:
     for part in ("read to its end (3 jobs, 1 of this type", "1 of the jobs have no time", "1 unclaimed", "may be a"):
         assert part in said
     assert "nothing tells their jobs apart" in search.conclude(walk, SPEC, (), None)
+
+
+@pytest.mark.parametrize(
+    ("shown", "own", "same"),
+    [
+        ("A red  kite.", "a red kite", True),
+        ("a red", "a red kite", False),
+        ("", "a red kite", False),
+        ("a", None, False),
+    ],
+)
+def test_what_shows_the_very_prompt(shown: str, own: object, same: bool) -> None:
+    """The whole prompt, but for blanks, case and a full stop, tells a job apart from all others."""
+    walk = Walk(99.0, type=None)
+    walk.read([msgspec.structs.replace(view("a"), prompt=shown)], None)
+    assert walk.shows(("a",), Spec("k", "image_generation", {"prompt": own})) is same
+
+
+@pytest.mark.parametrize(
+    ("word", "type", "rivals", "fitting"),
+    [
+        ("image", "image_generation", ["video_generation"], True),
+        ("image", "video_generation", ["image_generation"], False),
+        ("video", "video_generation", ["ads_video"], False),
+        ("video", "video_generation", [], True),
+        ("generation", "video_generation", [], False),
+        ("render", "video_generation", [], False),
+        ("", "video_generation", [], False),
+    ],
+)
+def test_which_words_may_stand_for_a_type(word: str, type: str, rivals: list[str], fitting: bool) -> None:
+    """A word nobody has learned is taken for a type only when it shares a part with it, and with no other."""
+    assert fits(word, type, rivals) is fitting
+
+
+def test_too_early_by_the_clock() -> None:
+    """A job made a moment too early counts where clocks may err, and where the server writes whole seconds."""
+    early, whole = view("early", 98.7), view("whole", 99.0)
+    spec = Spec("k", "face_swap")
+    strict = {"since": 99.5, "until": 120.0, "slack": 0.0}
+    assert candidates([early, whole], spec, (), **strict) == ("whole",)
+    assert candidates([early], spec, (), since=99.5, until=120.0) == ("early",)

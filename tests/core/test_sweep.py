@@ -62,6 +62,15 @@ def test_a_page_goes_once_it_is_worth_a_request() -> None:
     assert 1.0 <= now <= 5.0
 
 
+def test_a_page_is_not_for_jobs_whose_answers_fail() -> None:
+    """Whatever a list says of them, they are to be asked themselves: their questions are not put off for a page."""
+    bench = Bench(50)
+    for job in bench.jobs.values():
+        job.faults = 1
+    assert bench.look(100.0) is None
+    assert bench.sweeps.worth == 0.0
+
+
 def test_one_page_at_a_time() -> None:
     """While a page is awaited there is no other, and no time at which there would be."""
     bench = Bench(50)

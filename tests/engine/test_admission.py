@@ -28,7 +28,11 @@ def admission(*records: Record, settings: Settings = Settings()) -> Admission:  
     history = History()
     for record in records:
         history.apply(record)
-    return Admission(history, Lifecycle(Pacer(settings.policies(), Random(1)), Random(1), save_attempts=3, idempotent=False), settings)
+    return Admission(
+        history,
+        Lifecycle(Pacer(settings.policies(), Random(1)), Random(1), save_attempts=3, idempotent=False),
+        settings,
+    )
 
 
 def admit(*records: Record, entry: JSON = IMAGE, settings: Settings = Settings()) -> Admitted:  # noqa: B008  # frozen

@@ -119,8 +119,9 @@ async def test_a_run_begins_with_what_another_has_learned(tmp_path: Path) -> Non
 
 
 async def test_what_is_no_run_teaches_nothing(tmp_path: Path) -> None:
-    """A directory without a run's journal is refused by name."""
+    """A directory without a run's journal is refused by name, before a directory is made for the outputs."""
     async with Rig() as rig:
         with pytest.raises(UsageError, match="learn from"):
-            async with rig.engine(Settings(learn_from=str(tmp_path))):
+            async with rig.engine(Settings(learn_from=str(tmp_path)), out=tmp_path / "out", disk=None):
                 pass
+    assert not (tmp_path / "out").exists()

@@ -125,7 +125,8 @@ async def test_same_seed_same_trace() -> None:
 
 async def test_waiting_for_its_turn_is_not_lateness() -> None:
     """A spec that waited long for its create is given the same patience as any other when the create is refused."""
-    rules = load_rules([on("create", from_seconds=100.0, times=1, do={"kind": "status", "status": 429, "retry_after": "1"})])
+    refusal = {"kind": "status", "status": 429, "retry_after": "1"}
+    rules = load_rules([on("create", from_seconds=100.0, times=1, do=refusal)])
     async with Rig(WORLD, rules=rules) as rig:
         specs = [image(number, deadline_seconds=60.0) for number in range(3)]
         outcomes = await rig.run(specs, Settings(create_rate="1/m"))

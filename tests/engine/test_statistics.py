@@ -12,7 +12,7 @@ from sumeasync.core.events import Faulted
 from sumeasync.core.job import Job, Step
 from sumeasync.core.report import Report, Tally
 from sumeasync.core.trust import Trust
-from sumeasync.engine.statistics import Statistics, make_report
+from sumeasync.engine.statistics import MOST_TYPES, Statistics, make_report
 from sumeasync.errors import RateLimitError, TransportError
 from sumeasync.models import Media, Outcome, Spec
 
@@ -112,3 +112,14 @@ def test_report_tells_what_the_job_list_was_worth() -> None:
     report = report_of(DONE, counts=counts, trust=trust)
     assert report.sweeps == {"pages": 2, "told": 90, "suspected": 3, "right": 2}
     assert report_of(DONE).sweeps == {}
+
+
+def test_types_without_end_are_counted_together() -> None:
+    """A server that names a new type at every poll fills no memory, and no job is lost from the counts."""
+    counts, job = Statistics(), Job(Spec("k"), Step.POLL)
+    counts.of("").running += 1
+    for number in range(1000):
+        was, job.type = job.type, f"type-{number}"
+        counts.moved(job, Step.POLL, was)
+    assert len(counts.types) <= MOST_TYPES + 1
+    assert sum(count.running for count in counts.types.values()) == counts.types["others"].running == 1

@@ -236,6 +236,19 @@ async def test_a_result_that_cannot_be_had_hides_no_end(do: JSON) -> None:
         assert rig.engine_run.statistics.requests["result"] < 15 * COUNT
 
 
+async def test_pages_crowd_out_no_job_whose_poll_was_refused() -> None:
+    """Where every third poll is refused for its rate, the few requests left go to those jobs, and each end is told."""
+    refused = {"kind": "status", "status": 429, "headers": {"Retry-After": "30"}}
+    world = WorldSettings(types={"video_generation": MIXED})
+    rules = load_rules([{"on": ["poll"], "do": refused, "every": 3}])
+    async with Rig(world, rules=rules, seed=3, latency=(0.01, 0.1)) as rig:
+        outcomes = await rig.run(videos(COUNT), BRISK)
+        await rig.check(videos(COUNT))
+        assert {outcome.status for outcome in outcomes} == set(ENDS)
+        assert rig.engine_run is not None
+        assert rig.engine_run.statistics.requests["sweep"] < 200
+
+
 # Lists that lie.
 
 ENDS = ("completed", "failed", "canceled", "expired")
