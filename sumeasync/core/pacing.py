@@ -32,6 +32,9 @@ LEARNED_JOBS = 8
 GRAIN_SECONDS = 1e-3
 """Less is not worth waiting for."""
 
+LATE_GROWTH = 0.25
+"""Of its age: how long a job that takes longer than most may be left alone, if that is more than its interval."""
+
 LEAST_INTERVALS, MOST_CAPS = 0.25, 2.0
 
 
@@ -137,7 +140,10 @@ class Pacer:
         model, age = self._of(job, job.seen)
         if model is None:
             return self._held(policy, _usual_gap(job, policy, age) * math.sqrt(target))
-        return self._held(policy, model.gap(age, target * model.worth_of(policy.interval)))
+        gap = model.gap(age, target * model.worth_of(policy.interval))
+        if model.survival(age) <= 0.5:  # past the usual, where a few jobs are all that is known: not to be left alone
+            gap = min(gap, max(policy.interval, LATE_GROWTH * age))
+        return self._held(policy, gap)
 
     def _held(self, policy: Policy, gap: float) -> float:
         return min(max(gap, LEAST_INTERVALS * policy.interval), MOST_CAPS * policy.cap)

@@ -56,8 +56,10 @@ DEAR_PAGES = 3
 """A full round of so many pages makes it worth finding out how the finished ones are ordered."""
 
 MOST_WORDS = 32
-POOR_ROUNDS = 3
-"""So many full rounds in a row that told of less than two jobs a page: the list is not about ours."""
+POOR_ROUNDS = 2
+"""So many full rounds in a row that told of less than two jobs a page: the list is not about ours, for now."""
+
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 60.0, 960.0
 
 COMPLETED, OTHER_ENDS = "completed", ("failed", "canceled", "expired")
 
@@ -81,7 +83,7 @@ class Sweeps:
     """Decides when and what to list, and reads what comes back. Pure: `now` is the engine's clock in seconds.
 
     `job` stands for the next page among the steps to perform and carries its `Look`; `worth` is what a page of the
-    present round is worth.
+    present round is worth. `paused` says why the list was left alone for a while, once it was.
     """
 
     def __init__(self, fleet: Fleet, *, enabled: bool = True) -> None:
@@ -99,6 +101,8 @@ class Sweeps:
         self._ways: dict[Way, Measure] = {"all": Measure(), "active": Measure(), "finished": Measure()}
         self._rounds = self._pages = self._poor = 0
         self._hits = self._misses = 0.0
+        self.paused: str | None = None
+        self._pause = FIRST_PAUSE_SECONDS
         self._lately: list[Job] = []  # what the last full round found ended: a finished one ought to show it too
 
     def __repr__(self) -> str:
@@ -265,7 +269,9 @@ class Sweeps:
             self._end_finished(round)
             return []
         missing: list[Job] = []
-        told = len(round.told)
+        told, before = len(round.told), round.began - self.trust.margin_seconds
+        if told == 0 and not any(job.born < before for job in self._fleet):
+            return []  # all too young to be listed: nothing follows from it
         if round.way == "active" and round.complete and self.trust.believes("missing"):
             missing = self._credible(round.missing(self._fleet, self.trust.margin_seconds))
             if not self.trust.tested("missing"):  # a state whose word is not known yet would hide all jobs in it
@@ -275,8 +281,15 @@ class Sweeps:
         self._ways[round.way].note(round.pages / math.ceil(round.waiting / self._page), min(1.0, told / round.waiting))
         self._poor = self._poor + 1 if told < 2 * round.pages else 0
         if self._poor >= POOR_ROUNDS:
-            self.trust.distrust("its pages tell of too few of the jobs")
+            self._pause_for(now, "its pages tell of too few of the jobs")
         return missing
+
+    def _pause_for(self, now: float, reason: str) -> None:
+        """Leave the list alone for a while, then find out anew what it is good for."""
+        self.paused = self.paused or reason
+        self._due, self._pause = now + self._pause, min(2.0 * self._pause, LAST_PAUSE_SECONDS)
+        self._ways = {"all": Measure(), "active": Measure(), "finished": Measure()}
+        self._poor = 0
 
     def _end_finished(self, round: Round) -> None:
         self._ways["finished"].note(round.pages, 1.0)

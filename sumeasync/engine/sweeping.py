@@ -58,6 +58,8 @@ class Sweeping:
         if isinstance(event, Seen) and event.view.word not in sweeps.words:
             sweeps.spelled(event.view.word, event.view.status)
         if job.id in sweeps.trust.open and not isinstance(event, Faulted):
+            if job.hint is Hint.ENDED:  # its result was asked for, and its status comes next
+                return
             ended = job.step is not Step.POLL or job.status is not None
             since = self._kit.scheduler.fleet.pacer.share_ended(job, self._kit.clock()) if ended else 0.0
             sweeps.trust.settle(job.id or "", ended=ended, since=since)
@@ -65,7 +67,7 @@ class Sweeping:
 
     def _tell(self) -> None:
         """Say once why the list is asked no more."""
-        reason = self._kit.sweeps.trust.reason
+        reason = self._kit.sweeps.trust.reason or self._kit.sweeps.paused
         if reason is not None and not self._told:
             self._told = True
             log.warning("sweep.off", reason=f"the job list is not used: {reason}; every job is asked about by itself")

@@ -194,7 +194,7 @@ async def test_a_list_two_minutes_late_is_given_up() -> None:
     async with Rig(WorldSettings(list_lag_seconds=120.0), seed=3, latency=(0.01, 0.1)) as rig:
         outcomes = await rig.run(videos(COUNT), BRISK)
         assert rig.engine_run is not None
-        assert rig.engine_run.statistics.requests["sweep"] < 30
+        assert rig.engine_run.statistics.requests["sweep"] < 60
         assert mean(delays(rig, outcomes)) < 4
 
 
@@ -376,7 +376,7 @@ async def test_a_list_of_others_starves_no_poll() -> None:
         outcomes = await rig.run(videos(6), BRISK)
         await rig.check(videos(6))
         assert max(delays(rig, outcomes)) < 30
-        assert asked(rig) < 150
+        assert asked(rig) < 180
 
 
 # Around the run.
