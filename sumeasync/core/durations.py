@@ -253,7 +253,7 @@ class Durations:
     def fold(self, record: Ended) -> None:
         """Learn from the end of a job: its age since creation, and since it was seen to start in the bucket `RUN`."""
         alive_at = record.alive_at
-        for size in {"", record.size}:
+        for size in ("", record.size) if record.size else ("",):
             if record.created_at is not None:
                 self._learn(record, size, record.created_at, alive_at, record.server_seconds)
             if record.started_at is not None:

@@ -15,8 +15,8 @@ Claim = Literal["shown", "missing", "active"]
 FADE = 0.95
 FEW, ACCIDENTS = 6.0, 1.5
 MOST_WRONG: dict[Claim, float] = {"shown": 0.5, "missing": 0.5, "active": 0.07}
-"""The share of wrong claims beyond which a kind is not believed. A list that lags by a tenth of a job's life
-errs about a tenth of the jobs it shows as active, and so late it costs more delay than the requests it saves are worth."""
+"""The share of wrong claims beyond which a kind is not believed. A list that lags by a tenth of a job's life errs about
+a tenth of the jobs it shows as active; so late it costs more delay than the requests it saves are worth."""
 
 REASONS: dict[Claim, str] = {
     "shown": "it shows jobs as ended that still run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from importlib.metadata import version
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 
 from sumeasync.core.report import Report
 from sumeasync.core.settings import Settings
+from sumeasync.errors import UsageError
 from sumeasync.io.disk import Disk
 
 __all__ = ["Folder"]
@@ -19,17 +21,42 @@ VERSION = version("sumeasync")  # reads files, so not while a loop runs
 
 
 class Folder:
-    """The documents of an output directory; without a directory nothing is kept."""
+    """The documents of an output directory; without a directory nothing is kept.
 
-    def __init__(self, disk: Disk | None) -> None:
+    `host` is where the API lives: the ids in the directory mean nothing elsewhere.
+    """
+
+    def __init__(self, disk: Disk | None, host: str = "") -> None:
         self._disk = disk
+        self._host = host
+
+    async def check(self, settings: Settings) -> None:
+        """Raise UsageError when an earlier run here was against another API: its jobs would be taken for lost."""
+        told = await self._read_run()
+        kept = told.get("settings")
+        dialect = kept.get("dialect", settings.dialect) if isinstance(kept, dict) else settings.dialect
+        host = told.get("host", self._host)
+        if (dialect, host) != (settings.dialect, self._host):
+            here = f"the dialect {settings.dialect} at {self._host}"
+            raise UsageError(f"this directory holds a run against the dialect {dialect} at {host}, and this is {here}")
+
+    async def _read_run(self) -> dict[str, Any]:
+        if self._disk is None or await self._disk.size(RUN) is None:
+            return {}
+        async with aclosing(self._disk.read(RUN)) as chunks:
+            text = b"".join([chunk async for chunk in chunks])
+        try:
+            return msgspec.json.decode(text, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return {}  # it is informative; the journal decides
 
     async def write_run(self, settings: Settings, manifest_sha256: str | None, started_at: float) -> None:
-        """Say how this run was set, without key or address. Raises StorageError."""
+        """Say how this run was set, without the key. Raises StorageError."""
         document = {
             "sumeasync": VERSION,
             "started_at": started_at,
             "manifest_sha256": manifest_sha256,
+            "host": self._host,
             "settings": settings,
         }
         await self._write(RUN, document)

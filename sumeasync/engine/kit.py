@@ -10,6 +10,7 @@ from random import Random
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from sumeasync.core.budget import Budget, Rate
 from sumeasync.core.durations import Durations
@@ -20,6 +21,7 @@ from sumeasync.core.records import Ended, Record
 from sumeasync.core.scheduler import Scheduler
 from sumeasync.core.settings import Settings
 from sumeasync.core.sweep import Sweeps
+from sumeasync.dialects.base import Dialect
 from sumeasync.dialects.known import DIALECTS
 from sumeasync.engine.delivery import Delivery
 from sumeasync.engine.folder import Folder
@@ -87,19 +89,22 @@ async def open_kit(
 ) -> Kit:
     """Open it all on `stack`: lock, disk, journal and results first, then the network."""
     dialect, statistics = DIALECTS[settings.dialect](), Statistics()
-    budget = open_budget(settings)
     durations = await open_durations(settings)
     disk = await open_disk(stack, out, disk, wall_clock)
     journal = await open_journal(stack, disk, durations)
+    folder = Folder(disk, URL(access.base_url).host or "")
+    if len(journal.history):
+        await folder.check(settings)
     claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
     delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)
     stack.push_async_callback(delivery.close)
     if connector_factory is None and carrier is None:  # real sockets will be opened
         settings = fit(settings, await asyncio.get_running_loop().run_in_executor(None, free_handles))
+    lifecycle, scheduler = make_core(settings, dialect, durations, rng)
     steps = Steps(
         client=await open_client(stack, access, settings, connector_factory, carrier),
         dialect=dialect,
-        budget=budget,
+        budget=scheduler.budget,
         journal=journal,
         transfers=await open_transfers(stack, access, settings, disk, connector_factory, carrier, wall_clock),
         create_seconds=settings.total_timeout,
@@ -110,26 +115,34 @@ async def open_kit(
         rng=rng,
         wall_clock=wall_clock,
     )
-    pacer = Pacer(settings.policies(), rng, durations)
-    fleet = Fleet(pacer, rng)
-    sweeps = Sweeps(fleet, enabled=settings.sweep)
-    held = settings.creates if dialect.idempotent else settings.creates_per_type  # nothing to match: sent again instead
-    places: dict[Lane, int] = {"read": settings.reads, "create": settings.creates, "media": settings.transfers}
     return Kit(
         settings=settings,
-        lifecycle=Lifecycle(pacer, rng, save_attempts=settings.save_attempts, idempotent=dialect.idempotent),
-        scheduler=Scheduler(budget, fleet, sweeps, places, creates_per_type=held),
+        lifecycle=lifecycle,
+        scheduler=scheduler,
         steps=steps,
         journal=journal,
         delivery=delivery,
-        folder=Folder(disk),
+        folder=folder,
         statistics=statistics,
-        sweeps=sweeps,
+        sweeps=scheduler.sweeps,
         claimed=claimed,
         rng=rng,
         clock=asyncio.get_running_loop().time,
         wall_clock=wall_clock,
     )
+
+
+def make_core(
+    settings: Settings, dialect: Dialect, durations: Durations | None, rng: Random
+) -> tuple[Lifecycle, Scheduler]:
+    """What decides: what follows from what, and who goes next."""
+    pacer = Pacer(settings.policies(), rng, durations)
+    fleet = Fleet(pacer, rng)
+    sweeps = Sweeps(fleet, enabled=settings.sweep)
+    held = settings.creates if dialect.idempotent else settings.creates_per_type  # nothing to match: sent again instead
+    places: dict[Lane, int] = {"read": settings.reads, "create": settings.creates, "media": settings.transfers}
+    lifecycle = Lifecycle(pacer, rng, save_attempts=settings.save_attempts, idempotent=dialect.idempotent)
+    return lifecycle, Scheduler(open_budget(settings), fleet, sweeps, places, creates_per_type=held)
 
 
 async def open_client(

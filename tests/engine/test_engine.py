@@ -76,7 +76,7 @@ async def test_documents() -> None:
         await rig.run([IMAGE], Settings(reads=7))
         told, report = (json.loads(rig.disk.content(name)) for name in ("run.json", "report.json"))
         assert told["settings"]["reads"] == 7
-        assert not {API_KEY, "api.test"} & set(json.dumps(told).split('"'))
+        assert not {API_KEY, "https://api.test/api/v1"} & set(json.dumps(told).split('"'))
         assert (report["exit_code"], report["statuses"]) == (0, {"completed": 1})
 
 

@@ -10,7 +10,7 @@ import pytest
 from sumeasync.core.report import Report
 from sumeasync.core.settings import Settings
 from sumeasync.engine.folder import Folder
-from sumeasync.errors import StorageError
+from sumeasync.errors import StorageError, UsageError
 from sumeasync.testing import MemoryDisk
 
 
@@ -51,3 +51,27 @@ async def test_a_run_without_work_leaves_the_last_report() -> None:
     await folder.write_report(Report(0, 1.0, requests={"poll": 1}))
     await folder.write_report(Report(0, 0.1, skipped=9))
     assert b'"poll"' in disk.content("report.json")
+
+
+@pytest.mark.parametrize(
+    ("host", "dialect", "refused"),
+    [("api.test", "so", False), ("other.test", "so", True), ("api.test", "open", True)],
+)
+async def test_a_directory_belongs_to_one_api(host: str, dialect: str, refused: bool) -> None:
+    """The ids of an earlier run mean nothing to another API, and are not asked for there."""
+    disk = MemoryDisk()
+    await Folder(disk, "api.test").write_run(Settings(), None, 7.0)
+    caught = None
+    try:
+        await Folder(disk, host).check(Settings(dialect=dialect))  # type: ignore[arg-type]  # one of the two
+    except UsageError as error:
+        caught = error
+    assert (caught is not None) is refused
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b'{"settings": 5}'])
+async def test_a_damaged_document_holds_nothing_up(text: bytes) -> None:
+    """``run.json`` informs; when it cannot be read, nothing follows."""
+    disk = MemoryDisk()
+    disk.put("run.json", text)
+    await Folder(disk, "api.test").check(Settings())
