@@ -23,12 +23,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
 from sumeasync.core.fleet import Fleet
 from sumeasync.core.job import Job, Step
-from sumeasync.core.rounds import PAGE, Findings, Round, Way
+from sumeasync.core.rounds import Findings, Round, Way
 from sumeasync.core.trust import MOST_SINCE, Claim, Trust
+from sumeasync.core.ways import Ways
 from sumeasync.models import JobView, Spec
 
 __all__ = ["Sweeps"]
@@ -48,35 +47,11 @@ SAMPLE = 32
 PROBES = 8
 """Missing jobs asked about before it is known what it means to be missing."""
 
-GAIN = 0.3
 AUDIT_PAGES = 8
-TRUSTED_RECALL, RECALL_JOBS, RECALL_FADE = 0.9, 10.0, 0.9
-FULL_EVERY, PROBE_EVERY, OTHERS_EVERY = 16, 16, 4
-DEAR_PAGES = 3
-"""A full round of so many pages makes it worth finding out how the finished ones are ordered."""
-
-MOST_WORDS = 32
 POOR_ROUNDS = 2
 """So many full rounds in a row that told of less than two jobs a page: the list is not about ours, for now."""
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 60.0, 960.0
-
-COMPLETED, OTHER_ENDS = "completed", ("failed", "canceled", "expired")
-
-
-class Measure(msgspec.Struct):
-    """What is known of a way: pages for each page's worth of waiting jobs, and the share of the jobs told of."""
-
-    pages: float = 1.0
-    coverage: float = 1.0
-    rounds: int = 0
-
-    def note(self, pages: float, coverage: float) -> None:
-        """Move towards what one more round took and told."""
-        gain = GAIN if self.rounds else 1.0
-        self.pages += gain * (pages - self.pages)
-        self.coverage += gain * (coverage - self.coverage)
-        self.rounds += 1
 
 
 class Sweeps:
@@ -87,7 +62,7 @@ class Sweeps:
     """
 
     def __init__(self, fleet: Fleet, *, enabled: bool = True) -> None:
-        self.trust = Trust()
+        self.trust, self.ways = Trust(), Ways()
         self.job = Job(Spec("sweep"), Step.SWEEP)
         self.worth = 0.0
         self._fleet = fleet
@@ -96,17 +71,12 @@ class Sweeps:
         self._due = self._last = 0.0
         self._least = LEAST_SECONDS
         self._round: Round | None = None
-        self._page = PAGE
-        self.words: dict[str, str | None] = {}
-        self._ways: dict[Way, Measure] = {"all": Measure(), "active": Measure(), "finished": Measure()}
-        self._rounds = self._pages = self._poor = 0
-        self._hits = self._misses = 0.0
+        self._pages = self._poor = 0
         self.paused: str | None = None
         self._pause = FIRST_PAUSE_SECONDS
-        self._lately: list[Job] = []  # what the last full round found ended: a finished one ought to show it too
 
     def __repr__(self) -> str:
-        return f"<Sweeps {'on' if self.enabled else 'off'}, {self._rounds} rounds, {self._pages} pages>"
+        return f"<Sweeps {'on' if self.enabled else 'off'}, {self.ways.rounds} rounds, {self._pages} pages>"
 
     @property
     def enabled(self) -> bool:
@@ -135,11 +105,6 @@ class Sweeps:
         self.job.carry = self._present().look()
         return self.job
 
-    def spelled(self, word: str, status: str | None) -> None:
-        """A server's word for a state, or for one that is not known (None), which is taken for an active one."""
-        if len(self.words) < MOST_WORDS:
-            self.words[word] = status
-
     def read(self, views: Sequence[JobView], next_cursor: str | None, now: float, jobs: Mapping[str, Job]) -> Findings:
         """Take in the page that was asked for; what it finds `completed` or `ended` is to be asked about at once."""
         self._asking = False
@@ -147,8 +112,8 @@ class Sweeps:
         round = self._present()
         found = round.read(views, next_cursor, jobs)
         for view in views:
-            if view.word not in self.words:
-                self.spelled(view.word, view.status)
+            if view.word not in self.ways.words:
+                self.ways.spelled(view.word, view.status)
         for job, _ in found.active:
             self.trust.shown_active(job.id)
         completed, ended = self._credible(found.completed), self._credible(found.ended)
@@ -159,8 +124,7 @@ class Sweeps:
             ended += audited
         if round.over:
             completed += self._end(round, now)
-        if round.way != "finished":
-            self._lately += completed
+        self.ways.found(round.way, completed)
         return Findings(found.active, completed, ended)
 
     def _to_audit(self, active: Sequence[Job], now: float) -> list[Job]:
@@ -179,7 +143,7 @@ class Sweeps:
                 self._end(round, now)
         elif refused:
             way, self._round = round.way, None
-            self._ways[way] = Measure(coverage=0.0, rounds=1)
+            self.ways.rule_out(way)
             if way == "all":
                 self.trust.distrust("the server refuses it")
         self._due = now + max(seconds, self._least)
@@ -200,12 +164,11 @@ class Sweeps:
         if waiting < LEAST_JOBS:
             self._due = now + self._least
             return False
-        way = self._choose(waiting)
+        way = self.ways.choose(waiting)
         if not self._is_worth_it(way, waiting, now, price):
             return False
-        if way != "finished":
-            self._lately = []
-        self._round = Round(way, now, waiting, self._walks(way), self._page)
+        self.ways.began(way)
+        self._round = Round(way, now, waiting, self.ways.walks(way), self.ways.page)
         return True
 
     def _is_worth_it(self, way: Way, waiting: int, now: float, price: float) -> bool:
@@ -214,7 +177,7 @@ class Sweeps:
         self._least = min([LEAST_SECONDS, *intervals])
         askable = (job for job in sample if not job.faults)  # of one whose answers fail, a page settles nothing
         total = sum(self._fleet.pacer.worth(job, now) for job in askable) * waiting / max(1, len(sample))
-        self.worth = total / self._price(way if self._trusts_finished() else self._full(waiting), waiting)
+        self.worth = total / self.ways.price(way, waiting)
         if self.worth >= price:
             return True
         # Worth grows as the square of time, at first: by then it may be enough.
@@ -222,49 +185,10 @@ class Sweeps:
         self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, self._least), LATER_SECONDS)
         return False
 
-    def _price(self, way: Way, waiting: int) -> float:
-        """Requests for a round, as many times more as it leaves jobs untold."""
-        measure = self._ways[way]
-        pages = measure.pages if way == "finished" else measure.pages * math.ceil(waiting / self._page)
-        if not measure.rounds:
-            pages += len(self._walks(way)) - 1
-        return pages / max(measure.coverage, 1e-6)
-
-    def _full(self, waiting: int) -> Way:
-        return "all" if self._price("all", waiting) <= self._price("active", waiting) else "active"
-
-    def _choose(self, waiting: int) -> Way:
-        full = self._full(waiting)
-        if self._price(full, waiting) < DEAR_PAGES or not self._ways["finished"].coverage:
-            return full
-        if self._trusts_finished():
-            return full if self._rounds % FULL_EVERY == 0 else "finished"
-        known = self._hits + self._misses >= RECALL_JOBS
-        return "finished" if self._lately and (not known or self._rounds % PROBE_EVERY == 0) else full
-
-    def _trusts_finished(self) -> bool:
-        found = self._hits + self._misses
-        return found >= RECALL_JOBS and self._hits >= TRUSTED_RECALL * found
-
-    def _walks(self, way: Way) -> list[str | None]:
-        if way == "all":
-            return [None]
-        words = self.words.items()
-        if way == "active":
-            active = {word: status for word, status in words if status in ("queued", "running", None) and word}
-            return sorted(active or ("queued", "running"), key=lambda word: active.get(word) != "queued")
-        walks: list[str | None] = [next((word for word, status in words if status == COMPLETED), COMPLETED)]
-        if self._rounds % OTHERS_EVERY == 0:
-            other = OTHER_ENDS[self._rounds // OTHERS_EVERY % len(OTHER_ENDS)]
-            walks.append(next((word for word, status in words if status == other), other))
-        return walks
-
     def _end(self, round: Round, now: float) -> list[Job]:
         """Draw the conclusions of a round; the jobs that are missing from it are suspected to have completed."""
-        self._rounds += 1
+        self.ways.ended(round)
         self._round, self._last, self._due = None, round.began, max(now, round.began + self._least)
-        if round.longest:
-            self._page = min(PAGE, round.longest)
         if round.way == "finished":
             self._end_finished(round)
             return []
@@ -278,7 +202,7 @@ class Sweeps:
                 del missing[PROBES:]
             self._claim("missing", missing)
             told += len(missing)  # of a job refuted before, nothing was told
-        self._ways[round.way].note(round.pages / math.ceil(round.waiting / self._page), min(1.0, told / round.waiting))
+        self.ways.note(round, told)
         self._poor = self._poor + 1 if told < 2 * round.pages else 0
         if self._poor >= POOR_ROUNDS:
             self._pause_for(now, "its pages tell of too few of the jobs")
@@ -288,16 +212,11 @@ class Sweeps:
         """Leave the list alone for a while, then find out anew what it is good for."""
         self.paused = self.paused or reason
         self._due, self._pause = now + self._pause, min(2.0 * self._pause, LAST_PAUSE_SECONDS)
-        self._ways = {"all": Measure(), "active": Measure(), "finished": Measure()}
+        self.ways.forget()
         self._poor = 0
 
     def _end_finished(self, round: Round) -> None:
-        self._ways["finished"].note(round.pages, 1.0)
-        if ended := [job.id in round.shown for job in self._lately if job.status == COMPLETED]:
-            self._hits = self._hits * RECALL_FADE + sum(ended)
-            self._misses = self._misses * RECALL_FADE + len(ended) - sum(ended)
-        self._lately = []
-        if not self._trusts_finished():
+        if not self.ways.trusts_finished:
             return
         before = round.began - self.trust.margin_seconds
         for job in self._fleet:

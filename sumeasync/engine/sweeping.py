@@ -55,8 +55,8 @@ class Sweeping:
     def learn(self, job: Job, event: Event) -> None:
         """Hold the answer of a job against what the list told of it; learn the server's words."""
         sweeps = self._kit.sweeps
-        if isinstance(event, Seen) and event.view.word not in sweeps.words:
-            sweeps.spelled(event.view.word, event.view.status)
+        if isinstance(event, Seen) and event.view.word not in sweeps.ways.words:
+            sweeps.ways.spelled(event.view.word, event.view.status)
         if job.id in sweeps.trust.open and not isinstance(event, Faulted):
             if job.hint is Hint.ENDED:  # its result was asked for, and its status comes next
                 return
