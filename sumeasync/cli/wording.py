@@ -25,6 +25,7 @@ __all__ = [
     "table",
 ]
 
+STORAGE_KEYS = frozenset({"object_key", "storage_key", "objectKey", "storageKey"})
 MAX_DEPTH = 200
 
 
@@ -73,9 +74,10 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 def hide_links(payload: JSON, depth: int = 0) -> JSON:
-    """A copy of a payload in which every URL is reduced to its host."""
+    """A copy of a payload in which every URL is reduced to its host, and without names of objects in a storage."""
     if isinstance(payload, dict):
-        return {name: hide_links(value, depth + 1) for name, value in payload.items()} if depth < MAX_DEPTH else None
+        shown = {name: value for name, value in payload.items() if name not in STORAGE_KEYS}
+        return {name: hide_links(value, depth + 1) for name, value in shown.items()} if depth < MAX_DEPTH else None
     if isinstance(payload, list):
         return [hide_links(value, depth + 1) for value in payload] if depth < MAX_DEPTH else None
     return redact.text(payload) if isinstance(payload, str) and "://" in payload else payload

@@ -21,13 +21,18 @@ __all__ = ["Delivery"]
 
 
 class Delivery:
-    """Writes outcomes; `earlier` counts what the directory held when it was opened, `all_ok` tells how good it was."""
+    """Writes outcomes.
+
+    `earlier` counts what the directory held when it was opened, `all_ok` tells how good it was, and `words` what the
+    server called a type there.
+    """
 
     def __init__(
         self, journal: Journal | MemoryJournal, wall_clock: Callable[[], float], sink: Sink | None, *, keep_links: bool
     ) -> None:
         self.earlier: Counter[OutcomeStatus] = Counter()
         self.all_ok = True
+        self.words: dict[str, str] = {}
         self._journal = journal
         self._wall_clock = wall_clock
         self._sink = sink
@@ -47,6 +52,8 @@ class Delivery:
         lost: list[Record] = []
 
         def seen(head: Head) -> None:
+            if head.server_type and head.type:
+                delivery.words[head.type] = head.server_type
             delivery.earlier[head.status] += 1
             delivery.all_ok = delivery.all_ok and head.ok
             if not journal.history.is_delivered(head.key, head.job_id):

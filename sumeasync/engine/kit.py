@@ -25,6 +25,7 @@ from sumeasync.dialects.base import Dialect
 from sumeasync.dialects.known import DIALECTS
 from sumeasync.engine.delivery import Delivery
 from sumeasync.engine.folder import Folder
+from sumeasync.engine.reconciling import Reconciling
 from sumeasync.engine.statistics import Statistics
 from sumeasync.engine.steps import Steps, Transfers
 from sumeasync.errors import UsageError
@@ -107,11 +108,15 @@ async def open_kit(
         budget=scheduler.budget,
         journal=journal,
         transfers=await open_transfers(stack, access, settings, disk, connector_factory, carrier, wall_clock),
-        create_seconds=settings.total_timeout,
+        reconciling=Reconciling(
+            claimed,
+            {one.key: (one.type, one.at) for one in journal.history.all() if one.phase in ("intended", "unknown")},
+            create_seconds=settings.total_timeout,
+            parallel=settings.creates_per_type > 1,
+            wall_clock=wall_clock,
+            words=delivery.words,
+        ),
         counter=statistics.requests,
-        claimed=claimed,
-        opened={one.key: (one.type, one.at) for one in journal.history.all() if one.phase in ("intended", "unknown")},
-        parallel=settings.creates_per_type > 1,
         rng=rng,
         wall_clock=wall_clock,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 
@@ -24,7 +24,7 @@ class Reconciling:
 
     `claimed` are the job ids that belong to some spec. `opened` are, by key, type and time (epoch seconds) of the
     creates without an answer, at first those of earlier runs. `create_seconds` is the longest a create may take,
-    `parallel` says that several of one type may be open at once.
+    `parallel` says that several of one type may be open at once, `words` are the server's own for some types.
     """
 
     def __init__(
@@ -35,13 +35,14 @@ class Reconciling:
         create_seconds: float,
         parallel: bool,
         wall_clock: Callable[[], float],
+        words: Mapping[str, str] = {},
     ) -> None:
         self._claimed = claimed
         self._opened = opened
         self._create_seconds = create_seconds
         self._parallel = parallel
         self._wall = wall_clock
-        self._words: dict[str, str] = {}
+        self._words = dict(words)
 
     def learn(self, type: str, word: str) -> None:
         """The server's own `word` for a type, for the day an answer is lost."""
@@ -88,7 +89,7 @@ class Reconciling:
             return Turned()
         found = self._found(spec, walk, at, search.lost_at)
         if found is not None and len(found) == expected_jobs(spec):
-            settled = self._wall() - search.lost_at >= SETTLE_SECONDS or walk.is_past(search.lost_at + SETTLE_SECONDS)
+            settled = self._wall() - search.lost_at >= SETTLE_SECONDS
             if walk.shows(found, spec) or (settled and walk.complete):
                 self.closed(spec.key)
                 return Accepted(found, adopted=True)

@@ -46,10 +46,7 @@ class Transfers(msgspec.Struct, frozen=True):
 
 
 class Steps:
-    """Performs steps. `counter` counts the requests by step; `claimed` are the job ids that belong to some spec.
-
-    `create_seconds`, `opened` and `parallel` are what it takes to find a create without an answer (`Reconciling`).
-    """
+    """Performs steps. `counter` counts the requests by step."""
 
     def __init__(
         self,
@@ -59,11 +56,8 @@ class Steps:
         budget: Budget,
         journal: Journal | MemoryJournal,
         transfers: Transfers,
-        create_seconds: float,
+        reconciling: Reconciling,
         counter: MutableMapping[str, int],
-        claimed: set[str],
-        opened: MutableMapping[str, tuple[str, float]],
-        parallel: bool,
         rng: Random,
         wall_clock: Callable[[], float],
     ) -> None:
@@ -73,9 +67,7 @@ class Steps:
         self._journal = journal
         self._transfers = transfers
         self._counter = counter
-        self._reconciling = Reconciling(
-            claimed, opened, create_seconds=create_seconds, parallel=parallel, wall_clock=wall_clock
-        )
+        self._reconciling = reconciling
         self._rng = rng
         self._wall = wall_clock
         self._clock = asyncio.get_running_loop().time

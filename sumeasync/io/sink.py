@@ -29,6 +29,8 @@ class Head(msgspec.Struct, frozen=True):
     status: OutcomeStatus
     job_id: str | None = None
     error: JSON = None
+    type: str = ""
+    server_type: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -84,3 +84,9 @@ def test_counts_leave_out_zeros():
 def test_the_holder_of_a_directory_is_named():
     """A run under way is named by its process and since when."""
     assert wording.holder_text(Holder(7, "here", 0)) == "a run is under way: process 7 since 1970-01-01 00:00:00Z"
+
+
+def test_names_of_stored_objects_are_not_shown():
+    """Where an object lies in the storage is nobody's business, however deep it stands."""
+    payload = {"assets": [{"object_key": "ws_1/a.mp4", "id": "asset_1"}]}
+    assert wording.hide_links(payload) == {"assets": [{"id": "asset_1"}]}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from sumeasync.core.settings import Settings
+from sumeasync.engine.delivery import Delivery
 from sumeasync.errors import StorageError
+from sumeasync.io.journal import MemoryJournal
 from sumeasync.models import JSON
 from sumeasync.simulator import Duration, TypeSettings, WorldSettings
 from sumeasync.testing import MemoryDisk, Rig
@@ -139,3 +142,13 @@ async def test_line_of_a_lost_record_counts() -> None:
         assert b'"delivered"' in journal[-1]
         rig.disk.put("journal.log", b"".join(journal[:-1]))
         await rig.check_repeat(images(1))
+
+
+async def test_the_servers_words_are_remembered() -> None:
+    """What the server called a type in an earlier run is known when the directory is opened again."""
+    disk = MemoryDisk()
+    line = {"key": "k", "job_id": "job_1", "type": "video_generation", "status": "failed", "server_type": "video"}
+    disk.put("results.jsonl", json.dumps(line).encode() + b"\n")
+    delivery = await Delivery.open(disk, MemoryJournal(), lambda: 0.0, keep_links=False)
+    await delivery.close()
+    assert delivery.words == {"video_generation": "video"}
