@@ -38,8 +38,9 @@ class Admission:
         self._history = history
         self._lifecycle = lifecycle
         self._settings = settings
-        self._seen: set[str] = set()
-        self._watched: set[str] = set()
+        self._keys: set[str] = set()
+        self._ids: set[str] = set()
+        self._both: set[str] = set()  # ids that are their own keys, as most are: kept once, there may be a million
 
     def admit(self, entry: Spec | Mapping[str, JSON], now: float, wall: float) -> Admitted:
         """Judge one entry. A spec that cannot be taken becomes a `rejected` outcome and touches nothing."""
@@ -47,13 +48,16 @@ class Admission:
             spec = make_spec(entry)
         except ManifestError as error:
             return _refuse(Spec(_key_of(entry)), "bad_spec", "; ".join(error.problems))
-        if spec.key in self._seen:
+        if spec.key in self._keys or spec.key in self._both:
             return _refuse(spec, "duplicate_key", "the key stands for an earlier spec of this run; make it unique")
-        self._seen.add(spec.key)
-        if spec.job_id is not None:
-            if spec.job_id in self._watched:
-                return _refuse(spec, "duplicate_job", "the job is watched under an earlier key of this run")
-            self._watched.add(spec.job_id)
+        if spec.job_id is not None and (spec.job_id in self._ids or spec.job_id in self._both):
+            self._keys.add(spec.key)
+            return _refuse(spec, "duplicate_job", "the job is watched under an earlier key of this run")
+        if spec.key == spec.job_id:
+            self._both.add(spec.key)
+        else:
+            self._keys.add(spec.key)
+            self._ids.update((spec.job_id,) if spec.job_id is not None else ())
         if not self._settings.download and spec.download:
             spec = msgspec.structs.replace(spec, download=False)
         facts = self._history.spec(spec.key)

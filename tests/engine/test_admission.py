@@ -137,6 +137,16 @@ def test_duplicates() -> None:
     assert found == [[], ["duplicate_key"], [], ["duplicate_job"]]
 
 
+def test_duplicates_of_ids_that_are_keys() -> None:
+    """A job whose key is its id is taken once too, whichever line comes first."""
+    gate = admission()
+    plain, named, other = {"job_id": "job_1"}, {"key": "a", "job_id": "job_1"}, {"key": "b", "job_id": "job_2"}
+    entries: list[JSON] = [plain, plain, named, other, {"job_id": "job_2"}, {"key": "job_3", "job_id": "job_4"}]
+    found = [codes(gate.admit(entry, 0.0, 0.0)) for entry in entries]
+    assert found == [[], ["duplicate_key"], ["duplicate_job"], [], ["duplicate_job"], []]
+    assert codes(gate.admit({"job_id": "job_3"}, 0.0, 0.0)) == ["duplicate_key"]
+
+
 @pytest.mark.parametrize(
     "entry",
     [
