@@ -35,7 +35,8 @@ def run(
         bool, typer.Option("--recreate-unknown", help="Create again what may exist: it may be paid twice.")
     ] = False,
     on_timeout: Annotated[
-        Literal["leave"], typer.Option("--on-timeout", help="A job past its deadline: left running at the server.")
+        Literal["leave", "cancel"],
+        typer.Option("--on-timeout", help="A job past its deadline: left running, or canceled (dialect open)."),
     ] = "leave",
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -67,6 +68,7 @@ def run(
         sweep=False if no_sweep else None,
         keep_links=keep_links or None,
         recreate_unknown=recreate_unknown or None,
+        on_timeout=on_timeout if on_timeout != "leave" else None,
     )
     code = carry_out(
         read_manifest(manifest, form),

@@ -7,12 +7,12 @@ from typing import Literal
 import msgspec
 
 from sumeasync.core.events import Transition
-from sumeasync.core.job import NEVER, Job, Product
+from sumeasync.core.job import NEVER, Job, Product, Step
 from sumeasync.core.reconcile import Search
 from sumeasync.core.records import Ended, Saved
 from sumeasync.models import Failure, Outcome, OutcomeStatus, Timings
 
-__all__ = ["completed", "ended_of", "outcome_of", "timed_out", "unknown"]
+__all__ = ["completed", "ended_of", "outcome_of", "overdue", "timed_out", "unknown"]
 
 
 def ended_of(job: Job, status: OutcomeStatus, now: float, wall: float, error: Failure | None = None) -> Ended:
@@ -50,9 +50,16 @@ def completed(job: Job, wall: float) -> Transition:
     return Transition(records, outcome=outcome_of(job, "completed", product.error, wall))
 
 
-def timed_out(job: Job) -> Transition:
-    """The deadline passed; the job is left alone."""
-    what = "the job still runs at the server" if job.id else "the create could not be sent"
+def overdue(job: Job, *, cancels: bool) -> Transition:
+    """The deadline passed: the job is left alone, or (`cancels`) canceled first."""
+    if cancels and job.id is not None:
+        job.step, job.faults = Step.CANCEL, 0
+        return Transition()
+    return timed_out(job, "the job still runs at the server" if job.id else "the create could not be sent")
+
+
+def timed_out(job: Job, what: str) -> Transition:
+    """The deadline passed; `what` says how things stand."""
     return Transition(outcome=outcome_of(job, "timed_out", Failure("deadline", f"the deadline passed; {what}")))
 
 

@@ -13,6 +13,7 @@ from sumeasync.models import JSON, JobView, Link, Media, Outcome
 
 __all__ = [
     "Accepted",
+    "Canceled",
     "Event",
     "Faulted",
     "Fetched",
@@ -71,6 +72,10 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     files: tuple[Media, ...]
 
 
+class Canceled(msgspec.Struct, frozen=True, gc=False):
+    """The server was asked to cancel the job, and will."""
+
+
 class Faulted(msgspec.Struct, frozen=True, gc=False):
     """The step did not succeed; `files` is what a partly done SAVE has finished."""
 
@@ -89,7 +94,7 @@ class Turned(msgspec.Struct, frozen=True, gc=False):
     """A page of the job list was read in search of a lost create, and the next is to be read."""
 
 
-Event = Placed | Uploaded | Accepted | Turned | Seen | Fetched | Stored | Faulted
+Event = Placed | Uploaded | Accepted | Turned | Seen | Fetched | Stored | Canceled | Faulted
 
 
 class Transition(msgspec.Struct, gc=False):

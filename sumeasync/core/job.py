@@ -23,10 +23,11 @@ class Step(IntEnum):
     CREATE = 4
     SAVE = 5
     UPLOAD = 6
-    SWEEP = 7
+    CANCEL = 7
+    SWEEP = 8
 
 
-LANES: tuple[Lane, ...] = ("read", "read", "read", "read", "create", "media", "media", "read")
+LANES: tuple[Lane, ...] = ("read", "read", "read", "read", "create", "media", "media", "read", "read")
 """The lane each step is paid from, by its number."""
 
 NEVER = -math.inf

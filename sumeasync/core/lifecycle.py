@@ -11,6 +11,7 @@
     POLL        Fetched      as Seen completed and then Fetched: the result was asked for first
     RESULT      Fetched      SAVE when there is something to save  ·  outcome completed
     SAVE        Stored       outcome completed
+    CANCEL      Canceled     outcome timed_out: how it ended is read by the next run
     any         Faulted      see below, and `core/setbacks.py`
 
 Rule 1: a fault is not an end. A fault brings the same step back, later; what the server asked for is obeyed.
@@ -32,8 +33,19 @@ from random import Random
 import msgspec
 
 from sumeasync.core.durations import size_of
-from sumeasync.core.endings import completed, ended_of, outcome_of, timed_out, unknown
-from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
+from sumeasync.core.endings import completed, ended_of, outcome_of, overdue, timed_out, unknown
+from sumeasync.core.events import (
+    Accepted,
+    Canceled,
+    Event,
+    Faulted,
+    Fetched,
+    Placed,
+    Seen,
+    Stored,
+    Transition,
+    Uploaded,
+)
 from sumeasync.core.job import NEVER, Hint, Job, Product, Step
 from sumeasync.core.pacing import Pacer
 from sumeasync.core.records import Created
@@ -61,9 +73,11 @@ class Lifecycle:
         *,
         save_attempts: int,
         idempotent: bool,
+        cancels: bool = False,
     ) -> None:
         self._pacer = pacer
-        self._setbacks = Setbacks(pacer, rng, save_attempts=save_attempts, idempotent=idempotent)
+        self._setbacks = Setbacks(pacer, rng, save_attempts=save_attempts, idempotent=idempotent, cancels=cancels)
+        self._cancels = cancels
         self.idempotent = idempotent
 
     def begin(self, spec: Spec, now: float) -> tuple[Job, float]:
@@ -100,6 +114,8 @@ class Lifecycle:
             case Stored(files):
                 job.carry.files = files
                 return completed(job, wall)
+            case Canceled():
+                return timed_out(job, "it was canceled at the server")
             case _:
                 _go_on(job, event)
                 return Transition()
@@ -161,7 +177,7 @@ class Lifecycle:
     def _wait(self, job: Job, now: float, floor: float) -> Transition:
         left = self._pacer.time_left(job, now)
         if left <= 0:
-            return timed_out(job)
+            return overdue(job, cancels=self._cancels)
         return Transition(delay=min(left, self._pacer.next(job, floor=floor)))
 
     def _fetched(self, job: Job, event: Fetched, wall: float) -> Transition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from sumeasync.core.endings import completed, ended_of, outcome_of, timed_out, unknown
+from sumeasync.core.endings import completed, ended_of, outcome_of, overdue, timed_out, unknown
 from sumeasync.core.events import Faulted, Transition
 from sumeasync.core.faults import Verdict, failure, verdict
 from sumeasync.core.job import Job, Product, Step
@@ -47,11 +47,12 @@ def may_begin_again(refusal: Failure) -> bool:
 class Setbacks:
     """Judges faults step by step; what it answers is a transition like any other."""
 
-    def __init__(self, pacer: Pacer, rng: Random, *, save_attempts: int, idempotent: bool) -> None:
+    def __init__(self, pacer: Pacer, rng: Random, *, save_attempts: int, idempotent: bool, cancels: bool = False) -> None:
         self._pacer = pacer
         self._rng = rng
         self._save_attempts = save_attempts
         self._idempotent = idempotent
+        self._cancels = cancels
 
     def after(self, job: Job, event: Faulted, now: float, wall: float) -> Transition:
         """What follows from a fault of the job's present step."""
@@ -64,6 +65,8 @@ class Setbacks:
             return self._save_fault(job, event, wall)
         if job.step is Step.RECONCILE:
             return self._reconcile_fault(job, event.error, now, wall)
+        if job.step is Step.CANCEL:
+            return timed_out(job, f"it could not be canceled: {failure(event.error).message}")
         return self._create_fault(job, event.error, now, wall)
 
     def _retry(self, job: Job, error: SumeError, within: float = math.inf) -> Transition:
@@ -75,7 +78,7 @@ class Setbacks:
         late = self._pacer.time_left(job, now) <= 0
         match verdict(error, job.step):
             case Verdict.RETRY if not (late and job.doubtful):
-                again = timed_out(job) if late else self._retry(job, error)
+                again = overdue(job, cancels=False) if late else self._retry(job, error)
                 if job.step is Step.CREATE and not job.doubtful:
                     again.records = (Rejected(job.spec.key, wall, failure(error)),)
                 return again
@@ -130,7 +133,7 @@ class Setbacks:
             record = self._pacer.learn(ended_of(job, "failed", now, wall, failure(error)))
             return Transition((record,), outcome=outcome_of(job, "failed", failure(error)))
         left = self._pacer.time_left(job, now)
-        return timed_out(job) if left <= 0 else self._retry(job, error, within=left)
+        return overdue(job, cancels=self._cancels) if left <= 0 else self._retry(job, error, within=left)
 
     def _result_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         if _key_refused(job, error):

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `dialect` is the surface of the API that is spoken to. `max_in_flight` bounds the specs under way (about 1 kB each),
     `max_unread` the outcomes nobody has read yet. `reads`, `creates` and `transfers` bound the requests open at once;
     `creates_per_type` above 1 is faster, and gives up the certainty with which a lost answer is matched to its job.
+    `on_timeout` is what happens to a job whose deadline has passed.
     `grace` is how long creates under way may still bring their ids home when a run is interrupted. `max_…_bytes` and
     `max_…_files` bound the media kept of one file, one job and one run; `spare_bytes` stay free on the disk, or nothing
     more is created. `learn` is whether polls follow the durations seen (in the output directory `learn_from`
@@ -57,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_timeout: float = 30.0
     total_timeout: float = 120.0
     grace: float = 30.0
+    on_timeout: Literal["leave", "cancel"] = "leave"
     save_attempts: int = 12
     download: bool = True
     keep_links: bool = False

@@ -58,6 +58,15 @@ class Dialect(Protocol):
         """Ask for the state of one job."""
         ...
 
+    @property
+    def cancels(self) -> bool:
+        """Whether jobs can be canceled."""
+        ...
+
+    def cancel(self, job_id: str) -> Request:
+        """Ask for the job to end; `UsageError` where jobs cannot be canceled."""
+        ...
+
     def result(self, job_id: str) -> Request:
         """Ask for the result of a completed job, with fresh links."""
         ...

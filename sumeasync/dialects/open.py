@@ -54,6 +54,7 @@ class Open:
     """
 
     idempotent: Final = True
+    cancels: Final = True
 
     def create(self, spec: Spec, *, object_key: str | None = None) -> Request:
         """POST the input as it stands; it names the ``model``. Nothing is made of an uploaded file here."""
@@ -72,6 +73,10 @@ class Open:
     def poll(self, job_id: str) -> Request:
         """``GET /jobs/{id}/status``."""
         return Request("GET", f"/jobs/{segment(job_id)}/status")
+
+    def cancel(self, job_id: str) -> Request:
+        """``POST /jobs/{id}/cancel``; refused once the generation has begun. It costs nothing: paid as a read."""
+        return Request("POST", f"/jobs/{segment(job_id)}/cancel", "read")
 
     def result(self, job_id: str) -> Request:
         """``GET /jobs/{id}/result``."""

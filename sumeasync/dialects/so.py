@@ -69,6 +69,7 @@ class So:
     """The dialect ``so``; see `Dialect`. It documents no idempotency key, so a create is never sent twice."""
 
     idempotent: Final = False
+    cancels: Final = False
 
     def create(self, spec: Spec, *, object_key: str | None = None) -> Request:
         """POST the input as it stands, to the path of its type; for an upload, with the `object_key` beside it."""
@@ -88,6 +89,10 @@ class So:
     def poll(self, job_id: str) -> Request:
         """``GET /jobs/{id}``."""
         return Request("GET", f"/jobs/{segment(job_id)}")
+
+    def cancel(self, job_id: str) -> Request:
+        """Not here."""
+        raise UsageError("jobs of this API cannot be canceled")
 
     def result(self, job_id: str) -> Request:
         """``GET /jobs/{id}/result``."""

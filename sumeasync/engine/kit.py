@@ -28,7 +28,7 @@ from sumeasync.engine.folder import Folder
 from sumeasync.engine.reconciling import Reconciling
 from sumeasync.engine.statistics import Statistics
 from sumeasync.engine.steps import Steps, Transfers
-from sumeasync.errors import UsageError
+from sumeasync.errors import SettingsError, UsageError
 from sumeasync.io.carrier import Carrier, Sender
 from sumeasync.io.client import Client, Timeouts
 from sumeasync.io.credentials import Access
@@ -146,7 +146,12 @@ def make_core(
     sweeps = Sweeps(fleet, enabled=settings.sweep)
     held = settings.creates if dialect.idempotent else settings.creates_per_type  # nothing to match: sent again instead
     places: dict[Lane, int] = {"read": settings.reads, "create": settings.creates, "media": settings.transfers}
-    lifecycle = Lifecycle(pacer, rng, save_attempts=settings.save_attempts, idempotent=dialect.idempotent)
+    cancels = settings.on_timeout == "cancel"
+    if cancels and not dialect.cancels:
+        raise SettingsError(f"on_timeout: jobs of the dialect {settings.dialect} cannot be canceled, only left")
+    lifecycle = Lifecycle(
+        pacer, rng, save_attempts=settings.save_attempts, idempotent=dialect.idempotent, cancels=cancels
+    )
     return lifecycle, Scheduler(open_budget(settings), fleet, sweeps, places, creates_per_type=held)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sumeasync.core.budget import Budget
-from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Listed, Placed, Seen, Stored, Uploaded
+from sumeasync.core.events import Accepted, Canceled, Event, Faulted, Fetched, Listed, Placed, Seen, Stored, Uploaded
 from sumeasync.core.job import LANES, NAMES, Hint, Job, Product, Step
 from sumeasync.core.keys import draw_key, may_send_again
 from sumeasync.core.records import Intent
@@ -79,6 +79,7 @@ class Steps:
             self._create,
             self._save,
             self._upload,
+            self._cancel,
         )
 
     async def perform(self, job: Job) -> Event:
@@ -137,6 +138,10 @@ class Steps:
         response = await self._ask(self._spell(Step.RESULT, self._dialect.result, _id(job)), Step.RESULT)
         view, result = self._dialect.read_result(response, _id(job))
         return Fetched(view, result, self._dialect.media(result))
+
+    async def _cancel(self, job: Job) -> Event:
+        await self._ask(self._spell(Step.CANCEL, self._dialect.cancel, _id(job)), Step.CANCEL)
+        return Canceled()
 
     async def _presign(self, job: Job) -> Event:
         # What cannot be created is refused before its file travels.

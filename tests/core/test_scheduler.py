@@ -55,12 +55,12 @@ def test_nothing_goes_before_it_is_due() -> None:
 
 
 def test_urgent_steps_go_first() -> None:
-    """Within a lane: results, searches, places to upload to, then polls; downloads before uploads."""
+    """Within a lane: results, searches, places to upload to, cancellations, then polls; downloads before uploads."""
     one = scheduler()
     for step in reversed(Step):
         if step not in (Step.UPLOAD, Step.SWEEP):
             one.push(job(step, step.name), 0.0)
-    assert taken(one) == ["RESULT", "RECONCILE", "PRESIGN", "POLL", "CREATE", "SAVE"]
+    assert taken(one) == ["RESULT", "RECONCILE", "PRESIGN", "CANCEL", "POLL", "CREATE", "SAVE"]
     one.push(job(Step.UPLOAD, "UPLOAD"), 0.0)
     one.push(job(Step.SAVE, "SAVE"), 0.0)
     assert taken(one) == ["SAVE", "UPLOAD"]

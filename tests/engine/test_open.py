@@ -13,6 +13,7 @@ import pytest
 
 from sumeasync.core.keys import KEY_SECONDS
 from sumeasync.core.settings import Settings
+from sumeasync.errors import SettingsError
 from sumeasync.io.replay import replay
 from sumeasync.models import JSON
 from sumeasync.simulator import Duration, Limits, TypeSettings, WorldSettings, load_rules
@@ -279,3 +280,28 @@ async def test_limits_are_kept() -> None:
         assert all(outcome.ok for outcome in outcomes)
         assert rig.world.ledger.statuses[429] <= 5
         await rig.check(batch(20))
+
+
+@pytest.mark.parametrize(("queue", "then", "text"), [(500, "canceled", "was canceled"), (1, "completed", "could not be")])
+async def test_past_its_deadline_a_job_is_canceled(queue: float, then: str, text: str) -> None:
+    """Where that is asked for, the server is asked to cancel, once; the next run reads how the job ended."""
+    slow = TypeSettings(Duration(100, 0), queue=Duration(queue, 0), media="png")
+    cancel = msgspec.structs.replace(QUICK, on_timeout="cancel")
+    async with Rig(WorldSettings(types={"image_generation": slow}), dialect="open", latency=LATENCY) as rig:
+        specs = [image(1, deadline_seconds=20.0)]
+        (late,) = await rig.run(specs, cancel)
+        assert late.error is not None
+        assert (late.status, late.final, text in late.error.message) == ("timed_out", False, True)
+        assert rig.report is not None
+        assert rig.report.requests["cancel"] == 1
+        await asyncio.sleep(200)
+        (outcome,) = await rig.run(specs, cancel)
+        assert outcome.status == then
+
+
+async def test_jobs_that_cannot_be_canceled_are_left() -> None:
+    """Where the API has no cancellation, asking for it is refused before anything is sent."""
+    async with Rig(WORLD) as rig:
+        with pytest.raises(SettingsError, match="on_timeout"):
+            await rig.run(batch(1), msgspec.structs.replace(QUICK, on_timeout="cancel"))
+        assert rig.requests() == 0
