@@ -47,7 +47,9 @@ def may_begin_again(refusal: Failure) -> bool:
 class Setbacks:
     """Judges faults step by step; what it answers is a transition like any other."""
 
-    def __init__(self, pacer: Pacer, rng: Random, *, save_attempts: int, idempotent: bool, cancels: bool = False) -> None:
+    def __init__(
+        self, pacer: Pacer, rng: Random, *, save_attempts: int, idempotent: bool, cancels: bool = False
+    ) -> None:
         self._pacer = pacer
         self._rng = rng
         self._save_attempts = save_attempts

@@ -282,7 +282,9 @@ async def test_limits_are_kept() -> None:
         await rig.check(batch(20))
 
 
-@pytest.mark.parametrize(("queue", "then", "text"), [(500, "canceled", "was canceled"), (1, "completed", "could not be")])
+@pytest.mark.parametrize(
+    ("queue", "then", "text"), [(500, "canceled", "was canceled"), (1, "completed", "could not be")]
+)
 async def test_past_its_deadline_a_job_is_canceled(queue: float, then: str, text: str) -> None:
     """Where that is asked for, the server is asked to cancel, once; the next run reads how the job ended."""
     slow = TypeSettings(Duration(100, 0), queue=Duration(queue, 0), media="png")
