@@ -33,6 +33,7 @@ __all__ = [
     "Quiet",
     "ReadRate",
     "Verbose",
+    "learning",
     "load_settings",
     "read_key",
 ]
@@ -79,6 +80,15 @@ LogLevel = Annotated[
     typer.Option("--log-level", help="What is logged; by default warnings, and in a --log-file also steps."),
 ]
 LogFile = Annotated[Path | None, typer.Option("--log-file", metavar="FILE", help="Append logs to FILE as JSON lines.")]
+
+
+def learning(no_learn: bool, no_sweep: bool, learn_from: Path | None = None) -> dict[str, object]:
+    """The settings that `NoLearn`, `NoSweep` and `LearnFrom` make; None is what was not given."""
+    return {
+        "learn": False if no_learn else None,
+        "learn_from": str(learn_from) if learn_from else None,
+        "sweep": False if no_sweep else None,
+    }
 
 
 def load_settings(config: Path | None, polls: list[str] | None, **flags: object) -> Settings:

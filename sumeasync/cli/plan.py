@@ -59,8 +59,7 @@ def plan(
         read_rate=read_rate,
         create_rate=create_rate,
         download=False,
-        learn=False if no_learn else None,
-        sweep=False if no_sweep else None,
+        **options.learning(no_learn, no_sweep),
     )
     costs = read_costs(cost or [])
     specs = read_manifest(manifest, form).specs

@@ -63,12 +63,10 @@ def run(
         read_rate=read_rate,
         create_rate=create_rate,
         download=False if no_download else None,
-        learn=False if no_learn else None,
-        learn_from=str(learn_from) if learn_from else None,
-        sweep=False if no_sweep else None,
         keep_links=keep_links or None,
         recreate_unknown=recreate_unknown or None,
         on_timeout=on_timeout if on_timeout != "leave" else None,
+        **options.learning(no_learn, no_sweep, learn_from),
     )
     code = carry_out(
         read_manifest(manifest, form),

@@ -48,11 +48,9 @@ def watch(
         dialect=dialect,
         max_in_flight=max_in_flight,
         read_rate=read_rate,
-        learn=False if no_learn else None,
-        learn_from=str(learn_from) if learn_from else None,
-        sweep=False if no_sweep else None,
         keep_links=keep_links or None,
         download=None if out else False,
+        **options.learning(no_learn, no_sweep, learn_from),
     )
     code = carry_out(
         adopt(job_ids),

@@ -125,3 +125,12 @@ async def test_what_is_no_run_teaches_nothing(tmp_path: Path) -> None:
             async with rig.engine(Settings(learn_from=str(tmp_path)), out=tmp_path / "out", disk=None):
                 pass
     assert not (tmp_path / "out").exists()
+
+
+async def test_a_directory_is_not_gone_on_with_elsewhere() -> None:
+    """What was begun against one API is refused against another, before anything is asked there."""
+    async with Rig(WORLD) as rig:
+        await rig.run([IMAGE])
+        with pytest.raises(UsageError, match="holds a run against"):
+            async with rig.engine(base_url="https://other.test/api/v1"):
+                pass
