@@ -17,18 +17,18 @@ from typing import Literal
 
 import msgspec
 
-from sumeasync.core.budget import Budget, Rate
-from sumeasync.core.durations import Durations
+from sumeasync.core.budget.budget import Budget, Rate
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Listed, Seen
-from sumeasync.core.fleet import Fleet
 from sumeasync.core.job import LANES, Hint, Job, Step
 from sumeasync.core.lifecycle import Lifecycle
-from sumeasync.core.pacing import Pacer
+from sumeasync.core.polling.durations import Durations
+from sumeasync.core.polling.fleet import Fleet
+from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.records import Ended
-from sumeasync.core.rounds import Look
 from sumeasync.core.scheduler import Scheduler
 from sumeasync.core.settings import Settings
-from sumeasync.core.sweep import Sweeps
+from sumeasync.core.sweep.rounds import Look
+from sumeasync.core.sweep.sweeps import Sweeps
 from sumeasync.engine.kit import TYPICAL_SECONDS
 from sumeasync.engine.statistics import Statistics
 from sumeasync.engine.sweeping import Sweeping

@@ -47,7 +47,7 @@ async def engine(base: str, jobs: int, speed: float, dialect: str) -> Figures:
     """This engine as it comes, with a directory for its journal; only its waiting times follow the speed."""
     import msgspec
 
-    from sumeasync.core.polling import DEFAULT_POLICIES
+    from sumeasync.core.polling.policy import DEFAULT_POLICIES
     from sumeasync.core.settings import Settings
     from sumeasync.engine import Engine
 

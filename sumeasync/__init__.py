@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sumeasync.core.polling import Policy
+    from sumeasync.core.polling.policy import Policy
     from sumeasync.core.report import Report
     from sumeasync.core.settings import Settings
     from sumeasync.core.specs import make_spec, parse_manifest
@@ -101,7 +101,7 @@ _HOMES = {
     "sumeasync.engine": "Engine Run Statistics",
     "sumeasync.core.settings": "Settings",
     "sumeasync.core.report": "Report",
-    "sumeasync.core.polling": "Policy",
+    "sumeasync.core.polling.policy": "Policy",
     "sumeasync.core.specs": "make_spec parse_manifest",
     # single calls, and the batch without a loop
     "sumeasync.sume": "JobHandle Sume run",

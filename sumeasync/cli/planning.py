@@ -11,7 +11,7 @@ import msgspec
 
 from sumeasync.cli.forecast import Forecast, Range, TypeForecast
 from sumeasync.cli.learned import Learned
-from sumeasync.core.budget import Rate
+from sumeasync.core.budget.budget import Rate
 from sumeasync.core.report import Report
 from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine

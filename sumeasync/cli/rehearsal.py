@@ -11,7 +11,7 @@ from sumeasync.cli.batch import Logging, Show, Stage, run_loop
 from sumeasync.cli.manifest import Manifest, read_manifest
 from sumeasync.cli.wording import bytes_text, quoted, table
 from sumeasync.core import redact
-from sumeasync.core.polling import DEFAULT_POLICIES
+from sumeasync.core.polling.policy import DEFAULT_POLICIES
 from sumeasync.core.report import EXIT_CODES
 from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine

@@ -32,7 +32,6 @@ from random import Random
 
 import msgspec
 
-from sumeasync.core.durations import size_of
 from sumeasync.core.endings import completed, ended_of, outcome_of, overdue, timed_out, unknown
 from sumeasync.core.events import (
     Accepted,
@@ -47,7 +46,8 @@ from sumeasync.core.events import (
     Uploaded,
 )
 from sumeasync.core.job import NEVER, Hint, Job, Product, Step
-from sumeasync.core.pacing import Pacer
+from sumeasync.core.polling.durations import size_of
+from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.records import Created
 from sumeasync.core.setbacks import Setbacks
 from sumeasync.errors import (

@@ -15,11 +15,11 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
-from sumeasync.core.budget import Budget
-from sumeasync.core.fleet import Fleet
+from sumeasync.core.budget.budget import Budget
 from sumeasync.core.job import LANES, Hint, Job, Step
+from sumeasync.core.polling.fleet import Fleet
 from sumeasync.core.queue import DelayQueue
-from sumeasync.core.sweep import Sweeps
+from sumeasync.core.sweep.sweeps import Sweeps
 from sumeasync.models import ASSET_INGEST, Lane
 
 __all__ = ["Scheduler"]

@@ -10,8 +10,8 @@ from sumeasync.core.events import Faulted, Transition
 from sumeasync.core.faults import Verdict, failure, verdict
 from sumeasync.core.job import Job, Product, Step
 from sumeasync.core.keys import may_send_again
-from sumeasync.core.pacing import Pacer
-from sumeasync.core.polling import retry_delay
+from sumeasync.core.polling.pacing import Pacer
+from sumeasync.core.polling.policy import retry_delay
 from sumeasync.core.reconcile import SETTLE_SECONDS, Search
 from sumeasync.core.records import Rejected, Unknown
 from sumeasync.errors import (

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from sumeasync.core.polling import DEFAULT_POLICIES, OTHER, Policy
+from sumeasync.core.polling.policy import DEFAULT_POLICIES, OTHER, Policy
 from sumeasync.errors import SettingsError
 
 __all__ = ["Settings"]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from sumeasync.core import redact
-from sumeasync.core.retryafter import retry_after_seconds
+from sumeasync.core.budget.retryafter import retry_after_seconds
 from sumeasync.models import JSON, Failure, Link
 
 __all__ = [

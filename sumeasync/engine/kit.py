@@ -12,15 +12,15 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from sumeasync.core.budget import Budget, Rate
-from sumeasync.core.durations import Durations
-from sumeasync.core.fleet import Fleet
+from sumeasync.core.budget.budget import Budget, Rate
 from sumeasync.core.lifecycle import Lifecycle
-from sumeasync.core.pacing import Pacer
+from sumeasync.core.polling.durations import Durations
+from sumeasync.core.polling.fleet import Fleet
+from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.records import Ended, Record
 from sumeasync.core.scheduler import Scheduler
 from sumeasync.core.settings import Settings
-from sumeasync.core.sweep import Sweeps
+from sumeasync.core.sweep.sweeps import Sweeps
 from sumeasync.dialects.base import Dialect
 from sumeasync.dialects.known import DIALECTS
 from sumeasync.engine.delivery import Delivery

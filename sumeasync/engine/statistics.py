@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from sumeasync.core.budget import LaneView
+from sumeasync.core.budget.budget import LaneView
 from sumeasync.core.events import Event, Faulted
 from sumeasync.core.faults import failure
 from sumeasync.core.job import LANES, NAMES, Job, Step
 from sumeasync.core.report import Report, Tally, Unresolved
-from sumeasync.core.trust import Trust
+from sumeasync.core.sweep.trust import Trust
 from sumeasync.errors import RateLimitError, SumeError
 from sumeasync.models import Lane, Outcome, OutcomeStatus
 

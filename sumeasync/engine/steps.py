@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from sumeasync.core.budget import Budget
+from sumeasync.core.budget.budget import Budget
 from sumeasync.core.events import Accepted, Canceled, Event, Faulted, Fetched, Listed, Placed, Seen, Stored, Uploaded
 from sumeasync.core.job import LANES, NAMES, Hint, Job, Product, Step
 from sumeasync.core.keys import draw_key, may_send_again
 from sumeasync.core.records import Intent
-from sumeasync.core.rounds import Look
+from sumeasync.core.sweep.rounds import Look
 from sumeasync.dialects.base import Dialect
 from sumeasync.engine.reconciling import RECONCILE_PAGE, Reconciling
 from sumeasync.errors import DiskFullError, RefusedError, StorageError, SumeError, TransportError, UsageError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sumeasync.core.events import Event, Faulted, Listed, Seen
 from sumeasync.core.faults import Verdict, verdict
 from sumeasync.core.job import Hint, Job, Step
-from sumeasync.core.polling import retry_delay
+from sumeasync.core.polling.policy import retry_delay
 from sumeasync.engine.telling import log
 from sumeasync.errors import ApiError, AuthError, RateLimitError, SumeError
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import aiohttp
 import msgspec
 
-from sumeasync.core.retryafter import retry_after_seconds
+from sumeasync.core.budget.retryafter import retry_after_seconds
 from sumeasync.errors import (
     BadResponseError,
     LinkExpiredError,

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.durations import Durations
 from sumeasync.core.events import Accepted, Event, Faulted, Fetched, Placed, Seen, Stored, Transition, Uploaded
 from sumeasync.core.job import NEVER, Hint, Job, Product, Step
 from sumeasync.core.lifecycle import Lifecycle
-from sumeasync.core.pacing import Pacer
-from sumeasync.core.polling import Policy
+from sumeasync.core.polling.durations import Durations
+from sumeasync.core.polling.pacing import Pacer
+from sumeasync.core.polling.policy import Policy
 from sumeasync.core.reconcile import PATIENCE_SECONDS, SETTLE_SECONDS, Search
 from sumeasync.core.records import Created, Ended, Record, Rejected, Saved, Unknown
 from sumeasync.core.setbacks import LINK_REFRESHES, RESULT_TRIES, may_begin_again

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sumeasync.core.budget import Budget, Rate
-from sumeasync.core.durations import Durations
-from sumeasync.core.fleet import Fleet
+from sumeasync.core.budget.budget import Budget, Rate
 from sumeasync.core.job import LANES, Hint, Job, Step
-from sumeasync.core.pacing import Pacer
-from sumeasync.core.polling import Policy
+from sumeasync.core.polling.durations import Durations
+from sumeasync.core.polling.fleet import Fleet
+from sumeasync.core.polling.pacing import Pacer
+from sumeasync.core.polling.policy import Policy
 from sumeasync.core.scheduler import Scheduler
-from sumeasync.core.sweep import Sweeps
+from sumeasync.core.sweep.sweeps import Sweeps
 from sumeasync.models import JobView, Lane, Spec
 
 PLACES: dict[Lane, int] = {"read": 2, "create": 2, "media": 1}

@@ -8,8 +8,8 @@ import pytest
 
 from sumeasync.core.events import Faulted
 from sumeasync.core.job import Job, Product, Step
-from sumeasync.core.pacing import Pacer
-from sumeasync.core.polling import Policy
+from sumeasync.core.polling.pacing import Pacer
+from sumeasync.core.polling.policy import Policy
 from sumeasync.core.setbacks import RESULT_TRIES, Setbacks
 from sumeasync.errors import (
     AuthError,

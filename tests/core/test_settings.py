@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.polling import DEFAULT_POLICIES, OTHER
+from sumeasync.core.polling.policy import DEFAULT_POLICIES, OTHER
 from sumeasync.core.settings import COUNTS, LIMITS, Settings
 from sumeasync.errors import SettingsError
 

@@ -10,7 +10,7 @@ import pytest
 from sumeasync.core.history import History
 from sumeasync.core.job import Step
 from sumeasync.core.lifecycle import Lifecycle
-from sumeasync.core.pacing import Pacer
+from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.records import Created, Delivered, Ended, Intent, Record, Rejected, Unknown
 from sumeasync.core.settings import Settings
 from sumeasync.core.specs import make_spec

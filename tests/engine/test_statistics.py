@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from sumeasync.core.budget import Budget, Rate
+from sumeasync.core.budget.budget import Budget, Rate
 from sumeasync.core.events import Faulted
 from sumeasync.core.job import Job, Step
 from sumeasync.core.report import Report, Tally
-from sumeasync.core.trust import Trust
+from sumeasync.core.sweep.trust import Trust
 from sumeasync.engine.statistics import MOST_TYPES, Statistics, make_report
 from sumeasync.errors import RateLimitError, TransportError
 from sumeasync.models import Media, Outcome, Spec

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from sumeasync import logs
 from sumeasync.core import redact, strictjson
+from sumeasync.core.budget.retryafter import MAX_RETRY_AFTER_SECONDS, rate_limit, retry_after_seconds
 from sumeasync.core.payload import localize
 from sumeasync.core.records import Created, Delivered, Ended, Intent, Rejected, Saved
-from sumeasync.core.retryafter import MAX_RETRY_AFTER_SECONDS, rate_limit, retry_after_seconds
 from sumeasync.core.settings import Settings
 from sumeasync.core.specs import parse_manifest
 from sumeasync.dialects.so import So

@@ -3,7 +3,7 @@
 A page tells of a job that it is active (its next poll can wait), or raises the suspicion that it has ended: it is
 shown as ended, or is no longer among the active ones. It stays a suspicion until the job itself was asked.
 
-A round (`core/rounds.py`) reads what it takes to hear of every waiting job, in one of three ways:
+A round (`core/sweep/rounds.py`) reads what it takes to hear of every waiting job, in one of three ways:
 
 * ``all``: the newest jobs whatever their state, until all are shown. One page, mostly, for up to a page of jobs.
 * ``active``: every job in an active state, one walk a state. Its length follows what runs, not what ever ran.
@@ -14,7 +14,7 @@ A round (`core/rounds.py`) reads what it takes to hear of every waiting job, in 
 A round goes when the summed worth of the jobs it would tell of reaches the price of its pages, each worth as much as
 the best poll that could go in its place, and 1 at least. Nothing is taken for granted: length of pages, coverage and
 cost of each way are measured; a filter without effect, a cursor that comes back, jobs of others only make it dearer.
-Trust is measured too (`core/trust.py`), and when it is gone, or the list is refused, sweeps end and every job is
+Trust is measured too (`core/sweep/trust.py`), and when it is gone, or the list is refused, sweeps end and every job is
 asked about by itself.
 """
 
@@ -23,11 +23,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from sumeasync.core.fleet import Fleet
 from sumeasync.core.job import Job, Step
-from sumeasync.core.rounds import Findings, Round, Way
-from sumeasync.core.trust import MOST_SINCE, Claim, Trust
-from sumeasync.core.ways import Ways
+from sumeasync.core.polling.fleet import Fleet
+from sumeasync.core.sweep.rounds import Findings, Round, Way
+from sumeasync.core.sweep.trust import MOST_SINCE, Claim, Trust
+from sumeasync.core.sweep.ways import Ways
 from sumeasync.models import JobView, Spec
 
 __all__ = ["Sweeps"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sumeasync.core.trust import FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS, REASONS, Claim, Trust
+from sumeasync.core.sweep.trust import FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS, REASONS, Claim, Trust
 
 CLAIMS: list[Claim] = ["shown", "missing", "active"]
 

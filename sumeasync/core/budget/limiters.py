@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from sumeasync.core.retryafter import LimitView
+from sumeasync.core.budget.retryafter import LimitView
 
 __all__ = ["GRAIN_SECONDS", "Adaptive", "Pace", "Quota", "Window"]
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sumeasync.core.limiters import GRAIN_SECONDS, Adaptive, Pace, Quota, Window
-from sumeasync.core.retryafter import MAX_RETRY_AFTER_SECONDS, LimitView, rate_limit, retry_after_seconds
+from sumeasync.core.budget.limiters import GRAIN_SECONDS, Adaptive, Pace, Quota, Window
+from sumeasync.core.budget.retryafter import MAX_RETRY_AFTER_SECONDS, LimitView, rate_limit, retry_after_seconds
 from sumeasync.errors import SettingsError
 from sumeasync.models import Lane
 

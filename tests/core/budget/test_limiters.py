@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.limiters import Adaptive, Pace, Quota, Window
-from sumeasync.core.retryafter import LimitView
+from sumeasync.core.budget.limiters import Adaptive, Pace, Quota, Window
+from sumeasync.core.budget.retryafter import LimitView
 
 GAPS = st.lists(st.floats(0.0, 40.0), min_size=50, max_size=200)
 

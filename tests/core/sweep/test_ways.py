@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sumeasync.core.job import Job, Step
-from sumeasync.core.rounds import Round, Way
-from sumeasync.core.ways import MOST_WORDS, Ways
+from sumeasync.core.sweep.rounds import Round, Way
+from sumeasync.core.sweep.ways import MOST_WORDS, Ways
 from sumeasync.models import JobView, Spec
 
 

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from sumeasync.core.durations import Durations
-from sumeasync.core.fleet import CHOICES, LATE_SECONDS, Fleet
 from sumeasync.core.job import Job, Step
-from sumeasync.core.pacing import Pacer
-from sumeasync.core.polling import Policy
+from sumeasync.core.polling.durations import Durations
+from sumeasync.core.polling.fleet import CHOICES, LATE_SECONDS, Fleet
+from sumeasync.core.polling.pacing import Pacer
+from sumeasync.core.polling.policy import Policy
 from sumeasync.models import Spec
 
 SLOW, QUICK = Policy(first_delay=10, interval=10, cap=10, jitter=0), Policy(first_delay=1, interval=1, cap=1, jitter=0)

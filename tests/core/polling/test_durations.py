@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.durations import RUN, Durations, Model, size_of
+from sumeasync.core.polling.durations import RUN, Durations, Model, size_of
 from sumeasync.core.records import Ended
 
 MEDIAN, SIGMA = 90.0, 0.35  # a video

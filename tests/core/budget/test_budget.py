@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sumeasync.core.budget import Budget, Rate
+from sumeasync.core.budget.budget import Budget, Rate
 from sumeasync.errors import SettingsError
 
 WALL = 1_800_000_000.0

@@ -6,8 +6,8 @@ amount (equal marginal worth; Keller 1974). That amount is what the configured i
 only the typical duration is known; so both polls and delay fall, the more the better the duration is known.
 
 The `worth` of asking a job now is its A in units of that amount, times the spec's weight: a job is due once its worth
-is 1, and `core/fleet.py` goes by it when more jobs are due than can be asked. A job of which nothing is learned counts
-as memoryless, A = h·d²/2: its worth is the square of (time since it was seen / its interval).
+is 1, and `core/polling/fleet.py` goes by it when more jobs are due than can be asked. A job of which nothing is learned
+counts as memoryless, A = h·d²/2: its worth is the square of (time since it was seen / its interval).
 
 What is learned never leaves what is configured far behind: gaps stay between a quarter of `interval` and twice `cap`,
 and a model is followed only once it has seen a few jobs and while its predictions come true.
@@ -19,9 +19,9 @@ import math
 from collections.abc import Mapping
 from random import Random
 
-from sumeasync.core.durations import RUN, Durations, Model
 from sumeasync.core.job import NEVER, Job
-from sumeasync.core.polling import Policy, first_delay, gap_at, policy_for
+from sumeasync.core.polling.durations import RUN, Durations, Model
+from sumeasync.core.polling.policy import Policy, first_delay, gap_at, policy_for
 from sumeasync.core.records import Ended
 
 __all__ = ["LEARNED_JOBS", "Pacer"]

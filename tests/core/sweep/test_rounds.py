@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumeasync.core.job import Job, Step
-from sumeasync.core.rounds import Look, Round, Way
+from sumeasync.core.sweep.rounds import Look, Round, Way
 from sumeasync.models import JobView, Spec
 
 WORDS = {"queued": "queued", "running": "running", "completed": "completed", "failed": "failed", "odd": None}

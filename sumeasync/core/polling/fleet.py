@@ -1,10 +1,10 @@
 """Which job to ask about next, when more are worth asking than there are requests: the one whose question tells most.
 
-Every job waits under the time at which asking about it will be worth a request (`core/pacing.py`); while requests are
-plenty, that is when it is asked. When they are not, jobs are overdue, and what a question is worth grows as long as it
-is not asked: the expected undetected time, by type. Of the overdue the one of the largest worth goes (polling under a
-rate limit is an index policy; Whittle 1988), so the budget is spent where it tells most, and none starves. The largest
-of some picked by chance is nearly the largest of all, and costs the same however many there are.
+Every job waits under the time at which asking about it will be worth a request (`core/polling/pacing.py`); while
+requests are plenty, that is when it is asked. When they are not, jobs are overdue, and what a question is worth grows
+as long as it is not asked: the expected undetected time, by type. Of the overdue the one of the largest worth goes
+(polling under a rate limit is an index policy; Whittle 1988), so the budget is spent where it tells most, and none
+starves. The largest of some picked by chance is nearly the largest of all, and costs the same however many there are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from random import Random
 
 from sumeasync.core.job import Job
-from sumeasync.core.pacing import Pacer
+from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.queue import DelayQueue
 
 __all__ = ["Fleet"]

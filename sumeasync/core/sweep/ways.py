@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sumeasync.core.job import Job
-from sumeasync.core.rounds import PAGE, Round, Way
+from sumeasync.core.sweep.rounds import PAGE, Round, Way
 
 __all__ = ["Ways"]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.polling import DEFAULT_POLICIES, OTHER, Policy, first_delay, gap_at, policy_for, retry_delay
+from sumeasync.core.polling.policy import DEFAULT_POLICIES, OTHER, Policy, first_delay, gap_at, policy_for, retry_delay
 from sumeasync.errors import SettingsError
 from sumeasync.models import KINDS
 

@@ -8,10 +8,10 @@ from random import Random
 import msgspec
 import pytest
 
-from sumeasync.core.durations import Durations
 from sumeasync.core.job import NEVER, Job, Step
-from sumeasync.core.pacing import LEARNED_JOBS, Pacer
-from sumeasync.core.polling import Policy
+from sumeasync.core.polling.durations import Durations
+from sumeasync.core.polling.pacing import LEARNED_JOBS, Pacer
+from sumeasync.core.polling.policy import Policy
 from sumeasync.core.records import Ended
 from sumeasync.models import Spec
 

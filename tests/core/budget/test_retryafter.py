@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.retryafter import LimitView, rate_limit, retry_after_seconds
+from sumeasync.core.budget.retryafter import LimitView, rate_limit, retry_after_seconds
 
 NOW = 784_111_747.0  # Sun, 06 Nov 1994 08:49:07 GMT: half a minute before the date used below
 

@@ -8,12 +8,12 @@ from typing import Literal, cast
 
 import pytest
 
-from sumeasync.core.fleet import Fleet
 from sumeasync.core.job import Job, Step
-from sumeasync.core.pacing import Pacer
-from sumeasync.core.polling import Policy
-from sumeasync.core.rounds import Findings, Look
-from sumeasync.core.sweep import AUDIT_PAGES, LEAST_JOBS, PROBES, Sweeps
+from sumeasync.core.polling.fleet import Fleet
+from sumeasync.core.polling.pacing import Pacer
+from sumeasync.core.polling.policy import Policy
+from sumeasync.core.sweep.rounds import Findings, Look
+from sumeasync.core.sweep.sweeps import AUDIT_PAGES, LEAST_JOBS, PROBES, Sweeps
 from sumeasync.models import JobView, Spec
 
 POLICY = Policy(first_delay=10, interval=10, cap=10, jitter=0)

@@ -1,0 +1,3 @@
+"""When the next request may go, by every limit there is: set, announced, or found from refusals."""
+
+__all__: list[str] = []
