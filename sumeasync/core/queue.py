@@ -73,17 +73,22 @@ class DelayQueue(Generic[Item]):
 
     def pop(self, now: float) -> Item | None:
         """Take the item that has been due longest; None when nothing is due at `now`."""
-        due = self.next_due()
-        if due is None or due > now:
+        if self.first(now) is None:
             return None
         item = heappop(self._heap)[2]
         item.ticket = 0
         self._live -= 1
         return item
 
-    def peek(self) -> Item:
-        """The item that `next_due` spoke of, which stays."""
-        return self._heap[0][2]
+    def first(self, now: float) -> tuple[float, int, Item] | None:
+        """When the item was due that has been due longest, its ticket, and itself; it stays. None: nothing is due."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            entry = heap[0]
+            if entry[2].ticket == entry[1]:
+                return entry
+            heappop(heap)
+        return None
 
     def next_due(self) -> float | None:
         """When the next item is due; None when nothing waits."""

@@ -49,6 +49,7 @@ class Scheduler:
         self.sweeps = sweeps
         self._timers: DelayQueue[Job] = DelayQueue()
         self._ready: tuple[deque[Job], ...] = tuple(deque() for _ in LANES)
+        self._by_lane = {lane: tuple(self._ready[step] for step in steps) for lane, steps in LANE_STEPS.items()}
         self._free = dict(places)
         self._closed: set[Lane] = set()
         self._blocked = dict.fromkeys(places, 0.0)  # no token before
@@ -189,9 +190,8 @@ class Scheduler:
                 return None
             free = (queue for type, queue in self._creates.items() if queue and self._may_create(type))
             return next(free, None)
-        for step in LANE_STEPS[lane]:
-            queue = self._ready[step]
-            if queue and not (step is Step.PRESIGN and self._has_uploads_ahead()):
+        for queue in self._by_lane[lane]:
+            if queue and not (queue is self._ready[Step.PRESIGN] and self._has_uploads_ahead()):
                 return queue
         return None
 

@@ -14,9 +14,14 @@ __all__ = ["Outbox"]
 
 
 class Outbox:
-    """Takes outcomes in with `put`, out with `next`; `delivered` is called for each once it is on disk."""
+    """Takes outcomes in with `put`, out with `next`; `delivered` is called for each once it is on disk.
 
-    def __init__(self, delivery: Delivery, delivered: Callable[[Job, Outcome], None]) -> None:
+    It is `crowded` while `max_unread` outcomes or more have not been read yet.
+    """
+
+    def __init__(self, delivery: Delivery, delivered: Callable[[Job, Outcome], None], max_unread: int) -> None:
+        self.crowded = False
+        self._max_unread = max_unread
         self._delivery = delivery
         self._delivered = delivered
         self._finished: deque[tuple[Job, Outcome]] = deque()
@@ -24,11 +29,6 @@ class Outbox:
         self._arrival, self._reader = Alarm(), Alarm()
         self._closing = False
         self._ended = False
-
-    @property
-    def unread(self) -> int:
-        """How many outcomes nobody has read yet."""
-        return len(self._unread)
 
     def put(self, job: Job, outcome: Outcome) -> None:
         """Hand over the outcome of a job."""
@@ -51,7 +51,9 @@ class Outbox:
             if self._ended:
                 return None
             await self._reader.wait()
-        return self._unread.popleft()
+        outcome = self._unread.popleft()
+        self.crowded = len(self._unread) >= self._max_unread
+        return outcome
 
     async def main(self) -> None:
         """Deliver until closed, all that has come meanwhile in one write. Raises StorageError."""
@@ -64,5 +66,6 @@ class Outbox:
             outcomes = await self._delivery.deliver(batch)
             for (job, _), outcome in zip(batch, outcomes, strict=True):
                 self._unread.append(outcome)
+                self.crowded = len(self._unread) >= self._max_unread
                 self._delivered(job, outcome)
             self._reader.ring()

@@ -49,13 +49,15 @@ class Run:
         self._told = False
         self._mistake: Exception | None = None  # an error that is none of ours
         self.tally = Tally()
-        self._began = kit.clock()
         self._kit = kit
+        self._now, self._wall = kit.clock, kit.wall_clock
+        self._scheduler, self._lifecycle, self._steps = kit.scheduler, kit.lifecycle, kit.steps
+        self._began = self._now()
         self._admission = Admission(kit.journal.history, kit.lifecycle, kit.settings)
         self._roster = Roster(kit.statistics, kit.claimed)
         self._work_done = False
         self._intake = Intake(specs, self._admit, has_room=self._has_room, is_closed=self._is_closed)
-        self._outbox = Outbox(kit.delivery, self._delivered)
+        self._outbox = Outbox(kit.delivery, self._delivered, kit.settings.max_unread)
         self._alarm = Alarm(TICK_SECONDS)
         self._sweeping = Sweeping(kit, self._roster.jobs, self._alarm.ring)
         self._crew = Crew(self._perform, self._take, self._ring_in_time)
@@ -86,7 +88,7 @@ class Run:
             earlier=self._kit.delivery.earlier,
             earlier_ok=self._kit.delivery.all_ok,
             in_flight=self.in_flight,
-            lanes=self._kit.scheduler.budget.snapshot(self._now()),
+            lanes=self._scheduler.budget.snapshot(self._now()),
             trust=self._kit.sweeps.trust,
             unanswered=self._roster.unanswered() if self._work_done else (),
             waiting=self._roster.waiting() if self._work_done else 0,
@@ -103,7 +105,7 @@ class Run:
         if not self.draining and not self._ended.is_set():
             log.info("run.draining", in_flight=len(self._roster.jobs))
             self.draining = True
-            self._kit.scheduler.close("create")
+            self._scheduler.close("create")
             self._alarm.ring()
             self._intake.room.ring()
 
@@ -120,7 +122,7 @@ class Run:
         """Run to the end; the engine starts this as a task. It ends by itself or by `drain`, never by cancellation."""
         try:
             with anyio.CancelScope(shield=True):
-                await self._kit.folder.write_run(self._kit.settings, self._manifest_sha256, self._kit.wall_clock())
+                await self._kit.folder.write_run(self._kit.settings, self._manifest_sha256, self._wall())
                 async with anyio.create_task_group() as delivering:
                     delivering.start_soon(self._guarded, self._outbox.main)
                     await self._work()
@@ -154,21 +156,18 @@ class Run:
         return self.draining or self.stopped is not None
 
     def _has_room(self) -> bool:
-        return self._roster.active < self._kit.settings.max_in_flight and not self._is_crowded()
-
-    def _is_crowded(self) -> bool:
-        return self._outbox.unread >= self._kit.settings.max_unread
+        return self._roster.active < self._kit.settings.max_in_flight and not self._outbox.crowded
 
     def _admit(self, entry: Entry) -> None:
         self.statistics.specs += 1
-        admitted = self._admission.admit(entry, self._now(), self._kit.wall_clock())
+        admitted = self._admission.admit(entry, self._now(), self._wall())
         self._kit.journal.append(*admitted.records)
         if admitted.skipped:
             self.statistics.skipped += 1
         for job, delay in admitted.jobs:
             self._roster.enter(job)
             if job.step is Step.RECONCILE and _holds_type(job):
-                self._kit.scheduler.hold(job.type)
+                self._scheduler.hold(job.type)
             if job.step is Step.RECONCILE or job.doubtful:
                 self._roster.creating.add(job.spec.key)
             self._push(job, self._now() + delay)
@@ -182,45 +181,41 @@ class Run:
             while (job := self._take()) is not None:
                 self._crew.start(job)
             if not self._is_over():
-                await self._alarm.wait(None if self._is_paused() else self._kit.scheduler.wait())
+                paused = self.draining or self._outbox.crowded
+                await self._alarm.wait(None if paused else self._scheduler.wait())
 
     def _is_over(self) -> bool:
         done = self._intake.done or self.stopped is not None  # a source may say nothing for ever
         return self.draining or (done and self._roster.active == 0)
 
-    def _is_paused(self) -> bool:
-        return self.draining or self._is_crowded()
-
     def _take(self) -> Job | None:
-        return None if self._is_paused() else self._kit.scheduler.take(self._now())
+        return None if self.draining or self._outbox.crowded else self._scheduler.take(self._now())
 
     def _push(self, job: Job, due: float) -> None:
-        self._kit.scheduler.push(job, due)
+        self._scheduler.push(job, due)
         self._alarm.ring_by(due)
 
     def _ring_in_time(self) -> None:
-        if (due := self._kit.scheduler.wait()) is not None:
+        if (due := self._scheduler.wait()) is not None:
             self._alarm.ring_by(due)
 
     async def _perform(self, job: Job) -> None:
-        was, type, held = job.step, job.type, _holds_type(job)
-        if was is Step.CREATE:
-            self._roster.creating.add(job.spec.key)
-        if was in (Step.CREATE, Step.PRESIGN) and not job.faults and job.intended_at is None:
-            job.born = self._now()  # its deadline does not run while it only waits for its turn
+        was, type, held = job.step, job.type, False
+        if was in UNSTARTED:
+            held = self._begin(job)
         try:
             if was is Step.SWEEP:
                 await self._sweeping.perform(job)
                 return
-            event = await self._kit.steps.perform(job)
-            now, wall = self._now(), self._kit.wall_clock()
-            transition = self._kit.lifecycle.advance(job, event, now, wall)
+            event = await self._steps.perform(job)
+            now = self._now()
+            transition = self._lifecycle.advance(job, event, now, self._wall())
             if was is Step.POLL:
                 self._sweeping.learn(job, event)
-            plain = isinstance(event, Seen) or job.hint is Hint.ENDED  # not yet, or asked for too early
-            if plain and job.step is was and job.type == type and transition.outcome is None:
-                self._push(job, now + transition.delay)  # most answers, kept cheap
-                return
+                plain = isinstance(event, Seen) or job.hint is Hint.ENDED  # not yet, or asked for too early
+                if plain and job.step is was and job.type == type and transition.outcome is None:
+                    self._push(job, now + transition.delay)  # most answers, kept cheap
+                    return
             if transition.records:
                 self._roster.track(job, *(sibling for sibling, _ in transition.siblings))  # told even if the disk fails
                 durable = self._kit.journal.append(*transition.records)
@@ -233,14 +228,22 @@ class Run:
         except Exception as error:
             self._fail(error)
         finally:
-            self._kit.scheduler.release(LANES[was])
+            self._scheduler.release(LANES[was])
             if was is Step.CREATE:
                 self._alarm.ring()
+
+    def _begin(self, job: Job) -> bool:
+        """A step before the job exists; whether other creates of its type wait for it."""
+        if job.step is Step.CREATE:
+            self._roster.creating.add(job.spec.key)
+        if job.step in (Step.CREATE, Step.PRESIGN) and not job.faults and job.intended_at is None:
+            job.born = self._now()  # its deadline does not run while it only waits for its turn
+        return _holds_type(job)
 
     def _settle(self, job: Job, held: bool, transition: Transition) -> None:
         searched = transition.outcome is None and job.step is Step.RECONCILE
         if held and not (searched and _holds_type(job)):
-            self._kit.scheduler.settle(job.spec.type)
+            self._scheduler.settle(job.spec.type)
 
     def _apply(self, job: Job, was: Step, type: str, transition: Transition, now: float) -> None:
         self.statistics.moved(job, was, type)
@@ -264,10 +267,10 @@ class Run:
         if self.stopped is None:
             log.error("run.stopped", error=error)
             self.stopped = error
-            for job in self._kit.scheduler.remove(lambda job: job.step in UNSTARTED and job.step is not Step.RECONCILE):
+            for job in self._scheduler.remove(lambda job: job.step in UNSTARTED and job.step is not Step.RECONCILE):
                 self._roster.leave(job)
             self._alarm.ring()
-        self._kit.scheduler.close("create")
+        self._scheduler.close("create")
         self._intake.room.ring()
         if isinstance(error, AuthError) and was not in UNSTARTED:
             self.drain()
@@ -287,9 +290,6 @@ class Run:
         tell_outcome(outcome)
         self._alarm.ring()
         self._intake.room.ring()
-
-    def _now(self) -> float:
-        return self._kit.clock()
 
 
 def _holds_type(job: Job) -> bool:

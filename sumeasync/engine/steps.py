@@ -75,7 +75,7 @@ class Steps:
             self._result,
             self._reconcile,
             self._presign,
-            self._poll,
+            self._result,  # a poll that asks for the result first
             self._create,
             self._save,
             self._upload,
@@ -85,6 +85,9 @@ class Steps:
     async def perform(self, job: Job) -> Event:
         """Perform the job's step. A fault comes back as an event; only StorageError is raised: it ends the run."""
         try:
+            if job.step is Step.POLL and job.hint is not Hint.COMPLETED:  # most steps, kept cheap
+                request = self._spell(Step.POLL, self._dialect.poll, _id(job))
+                return self._seen(job, await self._ask(request, Step.POLL))
             return await self._methods[job.step](job)
         except StorageError:
             raise
@@ -125,13 +128,10 @@ class Steps:
             raise self._dialect.error(response, request.lane)
         return response
 
-    async def _poll(self, job: Job) -> Event:
-        if job.hint is Hint.COMPLETED:
-            return await self._result(job)
-        response = await self._ask(self._spell(Step.POLL, self._dialect.poll, _id(job)), Step.POLL)
-        view = self._dialect.read_job(response, _id(job))
-        if view.type and job.spec.type and view.type != job.spec.type:
-            self._reconciling.learn(job.spec.type, view.type)
+    def _seen(self, job: Job, response: Response) -> Seen:
+        view, type = self._dialect.read_job(response, _id(job)), job.spec.type
+        if view.type != type and view.type and type:
+            self._reconciling.learn(type, view.type)
         return Seen(view)
 
     async def _result(self, job: Job) -> Event:

@@ -97,15 +97,17 @@ def test_sample_is_of_live_items() -> None:
     assert len(waiting) == 5
 
 
-def test_peek_takes_nothing() -> None:
-    """The item whose time `next_due` tells can be looked at and stays; stale entries are passed over."""
+def test_first_takes_nothing() -> None:
+    """What has been due longest can be looked at and stays; stale entries are passed over."""
     waiting: DelayQueue[Entry] = DelayQueue()
     first, second = Entry(1), Entry(2)
     waiting.push(first, 1.0)
     waiting.push(second, 2.0)
-    assert (waiting.next_due(), waiting.peek(), len(waiting)) == (1.0, first, 2)
+    assert waiting.first(0.9) is None
+    assert waiting.first(2.0) == (1.0, first.ticket, first)
     waiting.push(first, 3.0)
-    assert (waiting.next_due(), waiting.peek(), len(waiting)) == (2.0, second, 2)
+    assert waiting.first(2.0) == (2.0, second.ticket, second)
+    assert len(waiting) == 2
 
 
 def test_an_item_moves_between_queues() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.strictjson import JSONError, loads
+from sumeasync.core.strictjson import JSONError, loads, thoroughly
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -75,6 +75,28 @@ def test_a_byte_order_mark_is_tolerated() -> None:
 def test_half_a_surrogate_pair_is_replaced(data: bytes, text: str) -> None:
     """A text that a server cut in the middle of a character can still be written as UTF-8."""
     assert loads(data) == text
+
+
+PIECES = st.sampled_from(
+    ['"a"', '"b"', '":"', ":", " :", ",", "{", "}", "[", "]", "1", "-0.0", "1e999", '"\\n"', "NaN"]
+)
+MEMBERS = st.lists(st.tuples(st.sampled_from(["a", "b", ":", ""]), VALUES), max_size=4)
+
+
+@given(
+    st.binary()
+    | st.lists(PIECES).map(lambda pieces: "".join(pieces).encode())
+    | MEMBERS.map(lambda pairs: ("{" + ", ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in pairs) + "}").encode())
+)
+def test_both_ways_to_read_agree(data: bytes) -> None:
+    """What is read the quick way is read as it would be with a look at every object and number."""
+    read = []
+    for way in (loads, thoroughly):
+        try:
+            read.append(repr(way(data)))
+        except JSONError:
+            read.append("refused")
+    assert read[0] == read[1]
 
 
 @given(st.binary())

@@ -53,13 +53,16 @@ class Fleet:
 
     def push(self, job: Job, due: float) -> None:
         """Have the job polled at `due`, in seconds on the engine's clock, or later when others are worth more."""
-        self._leave_late(job)
+        if job.ticket < 0:
+            self._leave_late(job)
         self._early.push(job, due)
 
     def discard(self, job: Job) -> None:
         """Forget a job."""
-        self._leave_late(job)
-        self._early.discard(job)
+        if job.ticket < 0:
+            self._leave_late(job)
+        else:
+            self._early.discard(job)
 
     def sample(self, count: int) -> list[Job]:
         """Up to `count` of the jobs, picked by chance."""
@@ -72,9 +75,9 @@ class Fleet:
 
     def first(self, now: float) -> Job | None:
         """The job to poll now, if a request is to be had; it goes on waiting until `take`."""
-        while (due := self._early.next_due()) is not None and due <= now:
-            job = self._early.peek()
-            if (wait := self._more(job, now)) > 0.0:
+        while (entry := self._early.first(now)) is not None:
+            due, _, job = entry
+            if job.seen != job.asked and (wait := self.pacer.wait(job, now)) > 0.0:  # a list has shown it since
                 self._early.push(job, now + wait)
             elif self._late or now - due >= LATE_SECONDS:
                 self._early.discard(job)
@@ -86,26 +89,25 @@ class Fleet:
 
     def take(self, job: Job, now: float) -> None:
         """The job that `first` answered is polled now."""
-        self._pressure = self.pacer.worth(job, now) / job.spec.weight if job.ticket < 0 else 1.0
-        self.discard(job)
+        if job.ticket < 0:
+            self._pressure = self.pacer.worth(job, now) / job.spec.weight
+            self._leave_late(job)
+        else:
+            self._pressure = 1.0
+            self._early.discard(job)
 
     def _choose(self, now: float) -> Job | None:
         while self._late:
             picked = self._rng.choices(self._late, k=CHOICES) if len(self._late) > CHOICES else self._late
             job = max(picked, key=lambda job: self.pacer.worth(job, now))
-            if (wait := self._more(job, now)) <= 0.0:
+            if job.seen == job.asked or (wait := self.pacer.wait(job, now)) <= 0.0:
                 return job
             self.push(job, now + wait)
         return None
 
-    def _more(self, job: Job, now: float) -> float:
-        """Seconds that a job which is due waits on because it was seen since, by a list."""
-        return 0.0 if job.seen == job.asked else self.pacer.wait(job, now)
-
     def _leave_late(self, job: Job) -> None:
-        if job.ticket < 0:
-            place, last = -job.ticket - 1, self._late.pop()
-            if last is not job:
-                self._late[place] = last
-                last.ticket = job.ticket
-            job.ticket = 0
+        place, last = -job.ticket - 1, self._late.pop()
+        if last is not job:
+            self._late[place] = last
+            last.ticket = job.ticket
+        job.ticket = 0
