@@ -17,7 +17,8 @@
 Rule 1: a fault is not an end. A fault brings the same step back, later; what the server asked for is obeyed.
 Rule 2: a create is sent twice only when it is certain that the first try started nothing (`Verdict.RETRY`). A refusal
         is final (`REFUSED`); when nobody can know (`AMBIGUOUS`), the spec is looked for, and never sent again but
-        under the idempotency key it was sent with. Then no refusal but a final one says that nothing was started.
+        under the idempotency key it was sent with. Then no refusal says that nothing was started: it may be the
+        request that was refused, before the server looked at its key.
 Rule 3: a terminal state is recorded once; the first one wins. What goes wrong later (no result, no media) is an error
         beside `completed`, never another status; one that may pass is not final, so the next run tries again.
 Rule 4: a deadline ends the waiting, not the job: the outcome `timed_out` is not final.
@@ -144,7 +145,8 @@ class Lifecycle:
         if view.status == "running" and job.running_since is None:
             job.running_since = now
             job.started_at = wall if now - job.seen <= job.seen - job.born else None
-        job.seen = max(job.seen, now)
+        if now > job.seen:
+            job.seen = now
 
     def _accepted(self, job: Job, ids: tuple[str, ...], now: float, wall: float, adopted: bool) -> Transition:
         if not ids:
@@ -165,7 +167,9 @@ class Lifecycle:
         if view.status is None or view.status == "queued" or view.status == "running":
             self.glimpse(job, view, now, wall)
             job.asked = now
-            return self._wait(job, now, view.floor_seconds or 0.0)
+            if (left := self._pacer.time_left(job, now)) <= 0:
+                return overdue(job, cancels=self._cancels)
+            return Transition(delay=min(left, self._pacer.next(job, floor=view.floor_seconds or 0.0)))
         job.view, job.detected_at, job.status = view, wall, view.status
         record = self._pacer.learn(ended_of(job, view.status, now, wall))
         if view.status == "completed":
@@ -173,12 +177,6 @@ class Lifecycle:
             return Transition((record,))
         error = view.error or Failure(view.status, "the server gave no reason")
         return Transition((record,), outcome=outcome_of(job, view.status, error))
-
-    def _wait(self, job: Job, now: float, floor: float) -> Transition:
-        left = self._pacer.time_left(job, now)
-        if left <= 0:
-            return overdue(job, cancels=self._cancels)
-        return Transition(delay=min(left, self._pacer.next(job, floor=floor)))
 
     def _fetched(self, job: Job, event: Fetched, wall: float) -> Transition:
         product: Product = job.carry

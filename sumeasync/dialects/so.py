@@ -163,8 +163,8 @@ class So:
         if type(body) is not dict:
             raise BadResponseError("the answer to a poll is not an object", status=response.status)
         job = find_job(body, job_id)
-        named = read_id(job.get("job_id") or job.get("id"))
-        if named is not None and named != job_id and is_job_id(named, job):
+        named = job.get("job_id") or job.get("id")
+        if named != job_id and (named := read_id(named)) is not None and named != job_id and is_job_id(named, job):
             raise BadResponseError("the answer is about another job", status=response.status)
         return view(job, job_id, body)
 
@@ -189,9 +189,11 @@ class So:
         jobs = []
         for entry in entries:
             if type(entry) is dict and (job_id := read_id(entry.get("job_id") or entry.get("id"))) is not None:
-                prompt = first_text(entry, "prompt") or first_text(mapping(entry.get("input")), "prompt")
-                shown = view(entry, job_id, {})
-                jobs.append(msgspec.structs.replace(shown, prompt=prompt) if prompt else shown)
+                shown = view(entry, job_id, NOTHING)
+                if "prompt" in entry or "input" in entry:
+                    prompt = first_text(entry, "prompt") or first_text(mapping(entry.get("input")), "prompt")
+                    shown = msgspec.structs.replace(shown, prompt=prompt or "")
+                jobs.append(shown)
         envelope = inner if "next_cursor" in inner else body
         more = envelope.get("has_more") is not False
         cursor = read_id(envelope.get("next_cursor"), MAX_CURSOR) if more else None
@@ -250,6 +252,8 @@ def is_job_id(value: JSON, owner: Mapping[str, JSON] = NOTHING) -> bool:
 
 def find_job(body: dict[str, JSON], job_id: str) -> dict[str, JSON]:
     """The job object of an answer. Nested ones go first: beside them a top-level ``status`` is the envelope's."""
+    if "job" not in body and "data" not in body:
+        return body
     data = mapping(body.get("data"))
     top_is_job = body.get("object") == "job" or job_id in (body.get("id"), body.get("job_id"))
     for place in (body.get("job"), data.get("job"), body if top_is_job else None, data):
@@ -258,7 +262,7 @@ def find_job(body: dict[str, JSON], job_id: str) -> dict[str, JSON]:
     return body
 
 
-def view(job: dict[str, JSON], job_id: str, envelope: dict[str, JSON]) -> JobView:
+def view(job: dict[str, JSON], job_id: str, envelope: Mapping[str, JSON]) -> JobView:
     get = job.get
     status, word = read_status(get("status", get("state")))
     created, started, completed = get("created_at"), get("started_at"), get("completed_at") or get("finished_at")

@@ -23,6 +23,7 @@ class Alarm:
 
     def ring(self) -> None:
         """Wake the waiting task, or the next one to wait."""
+        self._until = -math.inf
         self._event.set()
 
     def ring_by(self, due: float) -> None:

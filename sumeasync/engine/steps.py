@@ -25,7 +25,7 @@ from sumeasync.io.journal import Journal, MemoryJournal
 from sumeasync.io.media import Downloader
 from sumeasync.io.names import file_of, media_stem
 from sumeasync.io.transfer import Allowance
-from sumeasync.models import Media, Request, Response, Spec
+from sumeasync.models import JobView, Media, Request, Response, Spec
 
 __all__ = ["Steps", "Transfers"]
 
@@ -86,8 +86,9 @@ class Steps:
         """Perform the job's step. A fault comes back as an event; only StorageError is raised: it ends the run."""
         try:
             if job.step is Step.POLL and job.hint is not Hint.COMPLETED:  # most steps, kept cheap
-                request = self._spell(Step.POLL, self._dialect.poll, _id(job))
-                return self._seen(job, await self._ask(request, Step.POLL))
+                job_id = _id(job)
+                request = self._spell(Step.POLL, self._dialect.poll, job_id)
+                return self._seen(job, self._dialect.read_job(await self._ask(request, Step.POLL), job_id))
             return await self._methods[job.step](job)
         except StorageError:
             raise
@@ -128,8 +129,8 @@ class Steps:
             raise self._dialect.error(response, request.lane)
         return response
 
-    def _seen(self, job: Job, response: Response) -> Seen:
-        view, type = self._dialect.read_job(response, _id(job)), job.spec.type
+    def _seen(self, job: Job, view: JobView) -> Seen:
+        type = job.spec.type
         if view.type != type and view.type and type:
             self._reconciling.learn(type, view.type)
         return Seen(view)
@@ -172,12 +173,15 @@ class Steps:
             return Faulted(full)
         object_key = job.carry if isinstance(job.carry, str) else None
         request = self._spell(Step.CREATE, self._dialect.create, spec, object_key=object_key)
-        if job.doubtful and not may_send_again(job, self._wall()):
-            self._budget.record("create", None, {}, self._clock(), self._wall())
+        wall = self._wall()
+        good = may_send_again(job, wall)
+        if job.doubtful and not good:
+            self._budget.record("create", None, {}, self._clock(), wall)
             return Faulted(TransportError("the idempotency key it was sent under is too old to send it again"))
-        at = job.intended_at = (job.intended_at if job.doubtful else None) or self._wall()
+        # With a key it stays the time of its first try, for so old the server may hold the key to be.
+        at = job.intended_at = (job.intended_at if good else None) or wall
         if self._dialect.idempotent:
-            key = job.idempotency_key = job.idempotency_key or draw_key(job, at, self._rng)
+            key = job.idempotency_key = (job.idempotency_key if good else None) or draw_key(job, at, self._rng)
             request = msgspec.structs.replace(request, headers=(("Idempotency-Key", key),))
         # Durable before the first byte of the request: after a crash it is known that this may have been paid.
         await self._journal.append(Intent(spec.key, spec.type, spec.payload_hash, at, job.idempotency_key))

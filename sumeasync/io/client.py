@@ -174,23 +174,28 @@ class Client:
     async def _body(self, answer: aiohttp.ClientResponse) -> JSON:
         if 300 <= answer.status < 400:
             raise BadResponseError(redirect_text(self.host, answer.headers), status=answer.status)
+        content = answer.content
         try:
-            return await self._read(answer)
+            # Mostly it has come with the head, and nothing is to be waited for.
+            return self._decode(answer, content.read_nowait() if content.is_eof() else await self._read(answer))
         except (BadResponseError, aiohttp.ClientError, OSError):
             if answer.status < 400:
                 raise
             return None
 
-    async def _read(self, answer: aiohttp.ClientResponse) -> JSON:
-        """Read and decode the body, holding no more than the limit at any moment."""
-        limit, content = self._max_body_bytes, answer.content
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """The body, of which no more than the limit is held at any moment."""
         pieces, size = [], 0
-        while not content.at_eof():
-            pieces.append(await content.readany())
+        while not answer.content.at_eof():
+            pieces.append(await answer.content.readany())
             size += len(pieces[-1])
-            if size > limit:
-                raise self._bad(answer, f"of more than {limit} bytes")
-        data = b"".join(pieces)
+            if size > self._max_body_bytes:
+                break
+        return b"".join(pieces)
+
+    def _decode(self, answer: aiohttp.ClientResponse, data: bytes) -> JSON:
+        if len(data) > self._max_body_bytes:
+            raise self._bad(answer, f"of more than {self._max_body_bytes} bytes")
         if encoding := answer.headers.get("Content-Encoding", "").strip().lower():
             data = self._decompress(answer, encoding, data)
         try:
