@@ -233,6 +233,88 @@ async def test_refused_create(error: type[SumeError], status: int) -> None:
         assert "may have been created" not in f"{caught.value} {caught.value.hint}"
 
 
+@asynccontextmanager
+async def open_rig(*rules: JSON) -> AsyncIterator[tuple[Sume, World]]:
+    """A client that speaks the dialect `open`, and the world it talks to."""
+    world = World(WorldSettings(types=TYPES), rules=load_rules(list(rules)))
+    async with MemoryNetwork() as network:
+        await network.serve(ORIGIN, make_app(world, origin=ORIGIN))
+        settings = sumeasync.Settings(dialect="open")
+        async with Sume(
+            api_key=KEY,
+            base_url=f"{ORIGIN}/v1",
+            settings=settings,
+            connector_factory=network.connector,
+            rng=Random(1),
+            wall_clock=lambda: 1e9,
+        ) as sume:
+            yield sume, world
+
+
+LOST = {"kind": "reset", "act": True}
+
+
+@pytest.mark.parametrize(
+    "then", [None, {"kind": "status", "status": 500}, {"kind": "status", "status": 429, "retry_after": "30"}]
+)
+async def test_a_lost_answer_is_asked_for_again_under_its_key(then: JSON) -> None:
+    """Where there are idempotency keys, a create whose answer is lost is sent again: the same job, charged once."""
+    rules = [{"on": ["create"], "nth": 1, "do": LOST}] + ([{"on": ["create"], "nth": 2, "do": then}] if then else [])
+    async with open_rig(*rules) as (sume, world):
+        job = await sume.images.generate("a kite", model="gpt-image-2")
+        assert list(world.ledger.charges) == [job.id]
+        assert sum(world.ledger.received.values()) == (3 if then else 2)
+        assert len(world.keys) == 1
+        assert virtual_elapsed() >= (30 if then and "retry_after" in then else 0.25)
+
+
+async def test_each_create_has_a_key_of_its_own() -> None:
+    """The same call twice is two jobs, and another input has another key even with the same seed and clock."""
+    keys = set[str]()
+    for prompts in (("a", "a"), ("b",)):
+        async with open_rig() as (sume, world):
+            jobs = [await sume.images.generate(prompt, model="gpt-image-2") for prompt in prompts]
+            assert len({job.id for job in jobs}) == len(prompts)
+            keys |= world.keys.keys()
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("then", "error", "sent"),
+    [
+        (LOST, TransportError, 4),
+        ({"kind": "status", "status": 422}, BadRequestError, 2),
+        ({"kind": "status", "status": 402}, CreditsError, 2),
+        ({"kind": "status", "status": 429, "retry_after": "90"}, RateLimitError, 2),
+    ],
+)
+async def test_tries_under_a_key_end(then: JSON, error: type[SumeError], sent: int) -> None:
+    """After some tries, or a refusal, the error says that the job of the first one may exist."""
+    async with open_rig({"on": ["create"], "nth": 1, "do": LOST}, on("create", **then)) as (sume, world):
+        with pytest.raises(error, match="the job may have been created") as caught:
+            await sume.images.generate("a kite", model="gpt-image-2")
+        assert "jobs list" in caught.value.hint
+        assert sum(world.ledger.requests.values()) == sent
+
+
+@pytest.mark.parametrize("status", [429, 402, 422])
+async def test_a_refusal_is_not_sent_again(status: int) -> None:
+    """Without a lost answer there is no second try, key or no key."""
+    async with open_rig(on("create", kind="status", status=status)) as (sume, world):
+        with pytest.raises(SumeError) as caught:
+            await sume.images.generate("a kite", model="gpt-image-2")
+        assert "may have been created" not in f"{caught.value} {caught.value.hint}"
+        assert sum(world.ledger.requests.values()) == 1
+
+
+async def test_what_json_cannot_hold_gets_no_key() -> None:
+    """An input that cannot be sent is the caller's error here as well."""
+    async with open_rig() as (sume, world):
+        with pytest.raises(UsageError, match="JSON"):
+            await sume.images.generate("a kite", model="gpt-image-2", seed=object())
+        assert not world.ledger.requests
+
+
 async def test_no_connection() -> None:
     """A create that never left says that nothing was sent, and what to do."""
     async with (

@@ -44,8 +44,9 @@ class JobFacts(msgspec.Struct, gc=False):
 class SpecFacts(msgspec.Struct, gc=False):
     """What is known of one spec. Read only.
 
-    `at` is when its create was last intended, or answered, `lost_at` when it became unknown: epoch seconds. `error`
-    belongs to the phases rejected and unknown, `delivered` to a spec without jobs.
+    `at` is when its create was last intended (with an idempotency key: first intended under it), or answered,
+    `lost_at` when it became unknown: epoch seconds. `error` belongs to the phases rejected and unknown, `delivered`
+    to a spec without jobs.
     """
 
     key: str
@@ -138,6 +139,10 @@ class History:
         """The specs that still owe an outcome, in the order they were first intended."""
         return (spec for spec in self._specs.values() if not spec.is_done)
 
+    def begun(self) -> Iterator[SpecFacts]:
+        """The unfinished specs of which something may be at the server: a create without an answer, jobs under way."""
+        return (spec for spec in self.unfinished() if spec.phase != "rejected")
+
     def counts(self) -> Counts:
         """How far the run is; walks every spec."""
         specs: Counter[str] = Counter()
@@ -160,7 +165,9 @@ class History:
         spec = self._at_least(record.key, "intended", record.at)
         if spec.phase == "created":
             return
-        spec.phase, spec.at = "intended", record.at
+        if record.idempotency_key is None or record.idempotency_key != spec.idempotency_key:
+            spec.at = record.at  # a key grows no younger by being used again
+        spec.phase = "intended"
         spec.type, spec.payload_hash = intern(record.type), record.payload_hash
         spec.idempotency_key = record.idempotency_key
         spec.error = spec.delivered = None

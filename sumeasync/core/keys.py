@@ -27,5 +27,8 @@ def draw_key(job: Job, wall: float, rng: Random) -> str:
 
 
 def may_send_again(job: Job, wall: float) -> bool:
-    """Whether a create that may have been paid can be sent again without being paid twice."""
+    """Whether a create that may have been paid can be sent again without being paid twice.
+
+    `Job.intended_at` is when its key was first intended: for the server it may be as old as that.
+    """
     return job.idempotency_key is not None and abs(wall - (job.intended_at or 0.0)) < KEY_SECONDS

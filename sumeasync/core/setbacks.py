@@ -89,8 +89,8 @@ class Setbacks:
                 return self._retry(job, error)
             case Verdict.AMBIGUOUS | Verdict.RETRY:
                 return self._lost(job, error, now, wall)
-            case Verdict.REFUSED if job.doubtful and may_begin_again(failure(error)):
-                return self._lost(job, error, now, wall)  # on record as refused, a later run would begin it anew
+            case Verdict.REFUSED if job.doubtful:  # of this try, perhaps before its key was looked at
+                return self._lost(job, error, now, wall)
             case Verdict.STOPPED if job.doubtful:
                 return Transition(stop=error)
             case Verdict.STOPPED:  # nothing was started, and it may be once the cause is mended: no outcome yet

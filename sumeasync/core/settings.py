@@ -39,8 +39,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `grace` is how long creates under way may still bring their ids home when a run is interrupted. `max_…_bytes` and
     `max_…_files` bound the media kept of one file, one job and one run; `spare_bytes` stay free on the disk, or nothing
     more is created. `learn` is whether polls follow the durations seen (in the output directory `learn_from`
-    of another run, too), `sweep` whether the job list is asked where
-    that saves requests. `poll` holds what differs from the default policies, by type (``*``: all others).
+    of another run, too), `sweep` whether the job list is asked where that saves
+    requests. `same_account` says that a key other than the one the output directory was begun with belongs to the same
+    account. `poll` holds what differs from the default policies, by type (``*``: all others).
     """
 
     dialect: Literal["so", "open"] = "so"
@@ -71,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     media_hosts: tuple[str, ...] = ()
     trust_env: bool = False
     recreate_unknown: bool = False
+    same_account: bool = False
     learn: bool = True
     learn_from: str | None = None
     sweep: bool = True

@@ -40,7 +40,8 @@ class Engine:
         rng: The source of jitter.
         wall_clock: Epoch seconds, for timestamps only.
 
-    Raises MissingKeyError, UsageError or SettingsError at once; LockedError, JournalError, StorageError on entering.
+    Raises MissingKeyError, UsageError or SettingsError at once; LockedError, JournalError, StorageError on entering,
+    and UsageError when `out` holds a run against another API, or unfinished work of another key.
     """
 
     def __init__(

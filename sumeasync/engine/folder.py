@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
+from sumeasync.core.history import History
 from sumeasync.core.report import Report
 from sumeasync.core.settings import Settings
 from sumeasync.errors import UsageError
 from sumeasync.io.disk import Disk
+from sumeasync.io.origin import ApiKey
 
 __all__ = ["Folder"]
 
@@ -23,15 +25,21 @@ VERSION = version("sumeasync")  # reads files, so not while a loop runs
 class Folder:
     """The documents of an output directory; without a directory nothing is kept.
 
-    `host` is where the API lives: the ids in the directory mean nothing elsewhere.
+    `host` is where the API lives and `key` whose account is used: the ids in the directory mean nothing elsewhere.
+    Of the key no more is kept than a fingerprint: short, one-way, and salted with the time the run began.
     """
 
-    def __init__(self, disk: Disk | None, host: str = "") -> None:
+    def __init__(self, disk: Disk | None, host: str, key: ApiKey) -> None:
         self._disk = disk
         self._host = host
+        self._key = key
 
-    async def check(self, settings: Settings) -> None:
-        """Raise UsageError when an earlier run here was against another API: its jobs would be taken for lost."""
+    async def check(self, settings: Settings, history: History) -> None:
+        """Raise UsageError when what an earlier run left open here would be taken for lost, or be paid again.
+
+        So it would be with another API, and with the key of another account. A key that was renewed cannot be told
+        from that: `Settings.same_account` says so.
+        """
         told = await self._read_run()
         kept = told.get("settings")
         dialect = kept.get("dialect", settings.dialect) if isinstance(kept, dict) else settings.dialect
@@ -39,6 +47,18 @@ class Folder:
         if (dialect, host) != (settings.dialect, self._host):
             here = f"the dialect {settings.dialect} at {self._host}"
             raise UsageError(f"this directory holds a run against the dialect {dialect} at {host}, and this is {here}")
+        fingerprint = told.get("key_fingerprint", "")  # runs of earlier versions left none
+        if fingerprint in ("", self._fingerprint(told.get("started_at"))) or settings.same_account:
+            return
+        if begun := sum(1 for _ in history.begun()):
+            raise UsageError(
+                f"this directory holds unfinished work of another API key (specs begun: {begun})",
+                hint="use that key; if it was renewed and the account is the same, add --same-account"
+                " (in Python: Settings(same_account=True))",
+            )
+
+    def _fingerprint(self, started_at: object) -> str:
+        return self._key.fingerprint(str(started_at))
 
     async def _read_run(self) -> dict[str, Any]:
         if self._disk is None or await self._disk.size(RUN) is None:
@@ -51,12 +71,13 @@ class Folder:
             return {}  # it is informative; the journal decides
 
     async def write_run(self, settings: Settings, manifest_sha256: str | None, started_at: float) -> None:
-        """Say how this run was set, without the key. Raises StorageError."""
+        """Say how this run was set, and of the key only its fingerprint. Raises StorageError."""
         document = {
             "sumeasync": VERSION,
             "started_at": started_at,
             "manifest_sha256": manifest_sha256,
             "host": self._host,
+            "key_fingerprint": self._fingerprint(started_at),
             "settings": settings,
         }
         await self._write(RUN, document)

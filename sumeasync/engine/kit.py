@@ -90,12 +90,12 @@ async def open_kit(
 ) -> Kit:
     """Open it all on `stack`: lock, disk, journal and results first, then the network."""
     dialect, statistics = DIALECTS[settings.dialect](), Statistics()
-    durations = await open_durations(settings)
+    durations = await open_durations(settings, out if disk is None else None)
     disk = await open_disk(stack, out, disk, wall_clock)
     journal = await open_journal(stack, disk, durations)
-    folder = Folder(disk, URL(access.base_url).host or "")
+    folder = Folder(disk, URL(access.base_url).host or "", access.api_key)
     if len(journal.history):
-        await folder.check(settings)
+        await folder.check(settings, journal.history)
     claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
     delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)
     stack.push_async_callback(delivery.close)
@@ -212,16 +212,29 @@ async def open_journal(
     return journal
 
 
-async def open_durations(settings: Settings) -> Durations | None:
-    """What is known of how long jobs take; raises UsageError where an earlier run is named and is none."""
+async def open_durations(settings: Settings, out: str | os.PathLike[str] | None) -> Durations | None:
+    """What is known of how long jobs take; raises UsageError where an earlier run is named and is none.
+
+    What stands in the output directory itself is learned when its journal is opened, and not twice.
+    """
     if not settings.learn:
         return None
     durations = Durations(TYPICAL_SECONDS)
     if settings.learn_from is not None:
-        found = await replay(LocalDisk(settings.learn_from), observe=learner(durations))
+        loop = asyncio.get_running_loop()
+        twice = out is not None and await loop.run_in_executor(None, same_folder, out, settings.learn_from)
+        found = await replay(LocalDisk(settings.learn_from), observe=None if twice else learner(durations))
         if found.header is None:
             raise UsageError(f"there is no run to learn from in {settings.learn_from!r}")
     return durations
+
+
+def same_folder(one: str | os.PathLike[str], other: str) -> bool:
+    """Whether two paths lead to the same folder; not when one of them leads nowhere."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def learner(durations: Durations | None) -> Callable[[Record], None]:

@@ -69,7 +69,7 @@ class Journal:
         else:
             if found.good_bytes < found.size:
                 await cut_off(disk, path, found.good_bytes)
-            encoder = Encoder(found.seed, found.previous)
+            encoder = Encoder(found.seed, found.previous, found.history.records, version=found.header.version)
             if pays(found):
                 encoder = await compact(disk, path, found.history, rng)
         file = await disk.append(path)
@@ -131,16 +131,18 @@ class Journal:
             raise
 
     def _encode(self, records: tuple[Record, ...]) -> list[bytes]:
-        before = self._encoder.previous
+        encoder = self._encoder
+        before = encoder.previous, encoder.records
         try:
-            return [self._encoder.line(record) for record in records]
+            return [encoder.line(record) for record in records]
         except JournalError:
-            self._encoder.previous = before
+            encoder.previous, encoder.records = before
             raise
 
     def _commit(self) -> None:
         lines, self._lines = self._lines, []
         waiters, self._waiters = self._waiters, []
+        self._encoder.begin()  # what is appended from here on goes with the next commit
         commit = self._file.commit(b"".join(lines))
         commit.add_done_callback(lambda done: self._committed(waiters, done))
 

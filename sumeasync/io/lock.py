@@ -7,6 +7,7 @@ locks on two files of that name.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import socket
@@ -16,13 +17,19 @@ from types import TracebackType
 
 import msgspec
 
-from sumeasync.errors import LockedError
+from sumeasync.errors import LockedError, StorageError
 from sumeasync.io.disk import mapped
 
 __all__ = ["LOCK", "Holder", "RunLock"]
 
 LOCK = ".lock"
 HOLDER_LIMIT = 4096
+UNFIT = {
+    errno.EEXIST: "is a file",
+    errno.ENOTDIR: "lies below a file",
+    errno.ENOENT: "cannot be made, or holds no files",
+}
+"""What a directory is that cannot be one for the output, by the system's error number."""
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -77,18 +84,36 @@ class RunLock:
 def take(root: str, now: float) -> int:
     """Take the lock of a directory, blocking on nothing but the disk; returns the handle that holds it."""
     with mapped("lock", ""):
-        os.makedirs(root, mode=0o700, exist_ok=True)
-        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            handle = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
-        finally:
-            os.close(folder)
+            handle = open_lock(root)
+        except OSError as exc:
+            raise unfit(exc) from exc
         try:
             lock_and_sign(handle, now)
         except BaseException:
             os.close(handle)
             raise
         return handle
+
+
+def open_lock(root: str) -> int:
+    """Open the lock file of a directory, making both where they are absent. Raises OSError."""
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def unfit(problem: OSError) -> OSError:
+    """What is wrong with a directory that cannot be one for the output; other problems as they are."""
+    code = problem.errno or 0
+    if code not in UNFIT:
+        return problem
+    error = StorageError(f"the output directory {UNFIT[code]} ({errno.errorcode[code]})", hint="choose another --out")
+    error.errno = code
+    return error
 
 
 def lock_and_sign(handle: int, now: float) -> None:

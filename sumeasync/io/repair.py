@@ -77,10 +77,14 @@ async def compact(disk: Disk, path: str, history: History, rng: Random) -> Encod
 
 
 async def write_snapshot(file: File, encoder: Encoder, history: History, run: str) -> None:
-    """Write a whole journal, durably, a chunk at a time."""
+    """Write a whole journal, durably, a chunk at a time.
+
+    It gets its name once it is whole, so no crash cuts it short: each line counts as a commit of its own.
+    """
     lines = bytearray(encoder.header(run))
     for record in history.snapshot_records():
         lines += encoder.line(record)
+        encoder.begin()
         if len(lines) >= CHUNK_BYTES:
             await file.write(bytes(lines))
             lines.clear()

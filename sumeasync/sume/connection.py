@@ -1,4 +1,8 @@
-"""The open way to the API and to storage that everything here shares: one request a call, no second try."""
+"""The open way to the API and to storage that everything here shares: one request a call, and no second try.
+
+A create is the exception where the API takes an idempotency key: when its answer is lost, and only then, it is sent
+again under its key, which cannot start a second job. Whatever comes of that, it says nothing of the first try.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,19 @@ from random import Random
 from typing import Self
 
 import aiohttp
+import msgspec
 
 from sumeasync.core import redact
 from sumeasync.core.faults import Verdict, verdict
-from sumeasync.core.job import Step
+from sumeasync.core.job import Job, Step
+from sumeasync.core.keys import draw_key
+from sumeasync.core.polling.policy import retry_delay
 from sumeasync.core.settings import Settings
+from sumeasync.core.specs import payload_hash
 from sumeasync.dialects.base import Presigned
 from sumeasync.dialects.known import DIALECTS
 from sumeasync.engine import Engine
-from sumeasync.errors import SumeError, TransportError, UsageError
+from sumeasync.errors import ApiError, SumeError, TransportError, UsageError
 from sumeasync.io.client import Client, Timeouts
 from sumeasync.io.credentials import Access
 from sumeasync.io.guard import Guard, guarded_session
@@ -33,6 +41,9 @@ __all__ = ["Connection"]
 
 MAY_EXIST = "it may have been created; look in sumeasync jobs list before sending again"
 CALL_AGAIN = "check the network, then call again"
+CREATE_TRIES = 4
+LONGEST_WAIT = 60.0
+"""Seconds; a server that asks for more between two tries of a create is not waited for."""
 UNNAMED_TYPE = "application/octet-stream"
 
 
@@ -52,7 +63,7 @@ class Connection:
         self.settings = settings
         self._access = access
         self._connector_factory = connector_factory
-        self._rng = rng
+        self._rng = rng or Random()
         self._wall_clock = wall_clock
         self._guard = Guard(access.base_url, settings.media_hosts)
         self._limits = Limits(
@@ -106,13 +117,38 @@ class Connection:
         return (await self.ask(request)).body
 
     async def create(self, spec: Spec, object_key: str | None = None) -> tuple[str, ...]:
-        """Send the create of `spec` and return the ids of its jobs; an error tells whether any may exist."""
+        """Send the create of `spec` and return the ids of its jobs; an error tells whether any may exist.
+
+        Where a key makes that safe, it is sent up to `CREATE_TRIES` times once an answer was lost.
+        """
+        request = self.dialect.create(spec, object_key=object_key)
+        tries, doubtful = 1, False
+        if self.dialect.idempotent:
+            tries, request = CREATE_TRIES, self._keyed(request, spec)
+        while True:
+            try:
+                return self.dialect.read_created(await self.ask(request))
+            except SumeError as error:
+                judged = verdict(error, Step.CREATE)
+                doubtful = doubtful or judged is Verdict.AMBIGUOUS
+                if not doubtful:
+                    raise
+                tries -= 1
+                delay = max(asked(error), retry_delay(CREATE_TRIES - tries, self._rng))
+                if not tries or judged not in (Verdict.AMBIGUOUS, Verdict.RETRY) or delay > LONGEST_WAIT:
+                    error.args, error.hint = (f"{error}; the job may have been created",), MAY_EXIST
+                    raise
+            await asyncio.sleep(delay)
+
+    def _keyed(self, request: Request, spec: Spec) -> Request:
+        """The request with an idempotency key of its own, the same for each of its tries."""
         try:
-            return self.dialect.read_created(await self.ask(self.dialect.create(spec, object_key=object_key)))
-        except SumeError as error:
-            if verdict(error, Step.CREATE) is Verdict.AMBIGUOUS:
-                error.args, error.hint = (f"{error}; the job may have been created",), MAY_EXIST
-            raise
+            digest = payload_hash(spec.type, spec.input, spec.file)
+        except (TypeError, ValueError, RecursionError):
+            raise UsageError("the input cannot be written as JSON") from None
+        job = Job(msgspec.structs.replace(spec, payload_hash=digest))
+        key = draw_key(job, self._wall_clock(), self._rng)
+        return msgspec.structs.replace(request, headers=(("Idempotency-Key", key),))
 
     async def presign(self, path: str, purpose: str | None, content_type: str | None) -> Presigned:
         """Ask where the file at `path` may be uploaded."""
@@ -146,6 +182,11 @@ class Connection:
         if self._session is None:
             raise UsageError("not open: use it in `async with`")
         return self._session
+
+
+def asked(error: SumeError) -> float:
+    """The seconds the server asks to wait before the next try."""
+    return error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
 
 
 def describe(path: str) -> tuple[str, str, int]:

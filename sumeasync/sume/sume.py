@@ -27,6 +27,8 @@ LIST_PAGE = 100
 class Sume:
     """The API, one request a call and no second try; an async context manager.
 
+    With the dialect ``open`` a create carries an idempotency key, and one whose answer is lost is sent again under it.
+
     ```python
     async with Sume() as sume:
         job = await sume.videos.generate("a red kite over the sea", duration=4)

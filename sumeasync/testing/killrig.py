@@ -100,7 +100,7 @@ class KillRig(Rig):
         self._unsent += data.count(b'"t":"intent"')
         self._known.update(JOB_ID.findall(data))
         for line in data.splitlines():
-            for file in json.loads(line[9:])["files"] if b'"t":"saved"' in line else ():
+            for file in json.loads(line[line.index(b"{") :])["files"] if b'"t":"saved"' in line else ():
                 if len(self.disk.durable(file["path"]) or b"") != file["bytes"]:
                     self.ahead.append(f"{file['path']} was called saved before it was durable")
 

@@ -98,11 +98,30 @@ def test_a_spec_is_done_when_every_outcome_is_delivered(records: list[Record], i
     assert [spec.key for spec in history.unfinished()] == (["k"] if records and not is_done else [])
 
 
+@pytest.mark.parametrize(
+    ("records", "begun"),
+    [([INTENT], True), ([INTENT, UNKNOWN], True), ([INTENT, CREATED], True), ([INTENT, REJECTED], False)],
+)
+def test_what_is_begun_may_be_at_the_server(records: list[Record], begun: bool) -> None:
+    """A create without an answer and jobs under way are begun; what was refused for certain is not."""
+    assert [spec.key for spec in fold(*records).begun()] == (["k"] if begun else [])
+
+
 def test_an_intent_is_remembered_whole() -> None:
     """What a resumed create must send again, and compare, is there."""
     spec = facts([INTENT])
     assert (spec.type, spec.payload_hash, spec.idempotency_key) == ("video_generation", "hash", "idem")
     assert spec.at == 1.0
+
+
+def test_a_key_is_as_old_as_its_first_intent() -> None:
+    """A create that is sent again under its key keeps the time of the first try; one with another key does not."""
+    again = msgspec.structs.replace(INTENT, at=7.0)
+    assert facts([INTENT, again]).at == 1.0
+    assert facts([INTENT, UNKNOWN, again, REJECTED, again]).at == 1.0
+    assert facts([INTENT, REJECTED, msgspec.structs.replace(again, idempotency_key="other")]).at == 7.0
+    unkeyed = msgspec.structs.replace(INTENT, idempotency_key=None)
+    assert facts([unkeyed, msgspec.structs.replace(unkeyed, at=7.0)]).at == 7.0
 
 
 def test_job_ids_join_once_in_order() -> None:

@@ -419,9 +419,12 @@ def test_a_passing_refusal_clears_no_doubt(error: SumeError) -> None:
         assert [type(record) for record in then.records] == ([] if doubtful else [Rejected])
 
 
-@pytest.mark.parametrize("error", [UsageError("odd"), BadRequestError(status=403, code="not_found")])
-def test_a_refusal_that_a_later_run_would_mend_clears_no_doubt(error: SumeError) -> None:
-    """What may have been paid is never on record as refused with a cause after which it would be begun anew."""
+@pytest.mark.parametrize(
+    "error",
+    [UsageError("odd"), RefusedError(), BadRequestError(status=403, code="not_found"), BadRequestError(status=422)],
+)
+def test_no_refusal_clears_a_doubt(error: SumeError) -> None:
+    """A try that was refused says nothing of the one before it: the request may be judged before its key is."""
     then = advance(keyed(doubtful=True), error, idempotent=True)
     assert [type(record) for record in then.records] == [Unknown]
     assert outcome_of(then).status == "unknown"

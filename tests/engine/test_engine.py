@@ -118,6 +118,51 @@ async def test_a_run_begins_with_what_another_has_learned(tmp_path: Path) -> Non
     assert firsts[str(tmp_path)] > firsts[None]
 
 
+async def test_a_first_run_begins_with_what_another_has_learned(tmp_path: Path) -> None:
+    """An output directory that is not there yet is none of another run."""
+    times = ("video_generation", None, 5.0, None, 80.0)
+    journal = await Journal.open(LocalDisk(tmp_path))
+    await journal.append(*(Ended(f"k{number}", f"j{number}", "completed", 95.0, *times) for number in range(200)))
+    await journal.aclose()
+    firsts = []
+    for learn_from in (None, str(tmp_path)):
+        out = tmp_path / f"out {learn_from is None}"
+        async with Rig() as rig, rig.engine(Settings(learn_from=learn_from), out=out, disk=None) as engine:
+            assert [one.ok async for one in engine.run([{"type": "video_generation", "input": {"prompt": "p"}}])]
+            firsts.append(rig.world.ledger.times["read"][0])
+    assert firsts[0] < firsts[1]
+
+
+async def test_a_run_does_not_learn_twice_from_its_own_directory(tmp_path: Path) -> None:
+    """Named as the run to learn from, by whatever path, the output directory counts once."""
+    times = ("video_generation", None, 5.0, None, 80.0)
+    (tmp_path / "link").symlink_to(tmp_path / "named")
+    firsts = []
+    for name, learn_from in (("plain", None), ("named", str(tmp_path / "link"))):
+        journal = await Journal.open(LocalDisk(tmp_path / name))
+        await journal.append(*(Ended(f"k{number}", f"j{number}", "completed", 95.0, *times) for number in range(9)))
+        await journal.aclose()
+        async with Rig() as rig, rig.engine(Settings(learn_from=learn_from), out=tmp_path / name, disk=None) as engine:
+            assert [one.ok async for one in engine.run([{"type": "video_generation", "input": {"prompt": "p"}}])]
+            firsts.append(rig.world.ledger.times["read"][0])
+    assert firsts[0] == firsts[1]
+
+
+async def test_another_accounts_key_is_refused_before_anything_is_sent() -> None:
+    """Jobs under way are not asked about with a key that may not know them; told that it may, the run goes on."""
+    async with Rig(WORLD) as rig:
+        async with rig.engine() as engine:
+            engine.run([IMAGE])
+            await asyncio.sleep(0.5)  # created, and left running
+        before = rig.requests()
+        with pytest.raises(UsageError, match="another API key"):
+            async with rig.engine(api_key="sume_live_other"):
+                pass
+        assert rig.requests() == before
+        async with rig.engine(Settings(same_account=True), api_key="sume_live_other") as engine:
+            assert [one.ok async for one in engine.run([IMAGE])] == [True]
+
+
 async def test_what_is_no_run_teaches_nothing(tmp_path: Path) -> None:
     """A directory without a run's journal is refused by name, before a directory is made for the outputs."""
     async with Rig() as rig:

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from sumeasync.core.settings import Settings
-from sumeasync.errors import JournalError, StorageError
+from sumeasync.errors import StorageError
 from sumeasync.io.replay import replay
 from sumeasync.models import JSON
 from sumeasync.simulator import Duration, TypeSettings, WorldSettings, load_rules
@@ -130,13 +130,12 @@ def jobs_of(spec: JSON) -> int:
     return 2 if spec.get("type") == "face_swap" else 1
 
 
-async def readable(disk: MemoryDisk) -> bool:
-    """Whether journal and results have no hole."""
+def readable(disk: MemoryDisk) -> bool:
+    """Whether the results have no hole; the journal may have one in its last commit."""
     try:
-        await replay(disk)
         for line in disk.content("results.jsonl").split(b"\n")[:-1] if "results.jsonl" in disk.paths() else ():
             json.loads(line)
-    except (JournalError, ValueError):
+    except ValueError:
         return False
     return True
 
@@ -178,7 +177,7 @@ class Case:
         kill = Kill(POINTS[point], nth, self.rng)
         if not await self.rig.run_until(kill, self.specs, self.scene.settings):
             return False
-        if kill.keep == "subset" and not await readable(self.rig.disk):
+        if kill.keep == "subset" and not readable(self.rig.disk):
             await self.refused()
             self.rig.disk = kill.disk.crash(self.rng)
         await self.check()
@@ -190,9 +189,9 @@ class Case:
         return True
 
     async def refused(self) -> None:
-        """A page lost in the middle of what was under way looks like damage: nothing is guessed, nothing is sent."""
+        """A page lost in the middle of the results looks like damage: nothing is guessed, nothing is sent."""
         before = self.rig.requests()
-        with pytest.raises((JournalError, StorageError)):
+        with pytest.raises(StorageError):
             await self.rig.run(self.specs, self.scene.settings)
         assert self.rig.requests() == before
 
@@ -289,9 +288,10 @@ def test_a_case_is_the_same_again(tmp_path: Path) -> None:
 
 
 @REPLAYED
-async def test_a_hole_is_refused() -> None:
-    """When a power failure loses a page in the middle of one commit, the next run refuses before it sends anything."""
-    for seed in range(40):
+async def test_a_hole_in_the_last_commit_is_no_damage() -> None:
+    """When a power failure loses a page in the middle of one commit, the next run goes on by itself, and ends."""
+    holes = 0
+    for seed in range(8):
         async with KillRig() as rig:
             jobs = rig.world.preload(100, type="image_generation")
             specs: list[JSON] = [{"key": job.id, "job_id": job.id} for job in jobs]
@@ -299,10 +299,8 @@ async def test_a_hole_is_refused() -> None:
             kill = Kill(POINTS["created-written"], 2, Random(seed))
             kill.keep = "subset"
             assert await rig.run_until(kill, specs)
-            if not await readable(rig.disk):
-                before = rig.requests()
-                with pytest.raises(JournalError, match="valid ones follow"):
-                    await rig.run(specs)
-                assert rig.requests() == before
-                return
-    pytest.fail("no seed left a hole")
+            holes += b"\0" in rig.disk.content("journal.log")
+            await rig.run(specs)
+            await rig.check(specs)
+            await rig.check_repeat(specs)
+    assert holes >= 2

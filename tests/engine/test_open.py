@@ -149,6 +149,45 @@ async def test_the_age_of_a_key_counts_from_its_first_try() -> None:
         await rig.check([image(1)])
 
 
+async def test_a_refused_try_does_not_make_its_key_younger() -> None:
+    """Where the first try was refused, and a later one lost, the key is as old as the first: the server saw it then."""
+    busy = {"kind": "status", "status": 429, "retry_after": "3600"}
+    rules = [lost_create(busy, nth=1), lost_create({"kind": "reset"})]
+    async with Rig(WORLD, dialect="open", rules=load_rules(rules)) as rig:
+        began = rig.wall_clock()
+        await rig.run([image(1, deadline_seconds=4000.0)], QUICK)
+        await asyncio.sleep(began + KEY_SECONDS + 1 - rig.wall_clock())
+        before, rig.world.faults.rules = rig.requests(), ()
+        (outcome,) = await rig.run([image(1)], QUICK)
+        assert (outcome.status, rig.requests()) == ("unknown", before)
+
+
+async def test_a_key_that_grew_old_without_any_doubt_is_replaced() -> None:
+    """A create that was refused, and may be sent again only a day later, goes out under a new key of full age."""
+    patient = msgspec.structs.replace(QUICK, create_day_rate="1/d")
+    rules = load_rules([lost_create({"kind": "status", "status": 429}, nth=1)])
+    async with Rig(WORLD, dialect="open", rules=rules) as rig:
+        (outcome,) = await rig.run([image(1, deadline_seconds=3 * KEY_SECONDS)], patient)
+        assert outcome.ok
+        assert len(set(re.findall(r'"idempotency_key":"(\w+)"', rig.disk.content("journal.log").decode()))) == 2
+
+
+async def test_a_final_refusal_after_a_lost_answer() -> None:
+    """A 4xx to the second try says nothing of the first: the create is unknown, not rejected, and settled later."""
+    rules = [
+        lost_create({"kind": "reset", "act": True}, nth=1),
+        lost_create({"kind": "status", "status": 422, "code": "bad_request"}),
+    ]
+    async with Rig(WORLD, dialect="open", rules=load_rules(rules)) as rig:
+        (outcome,) = await rig.run([image(1)], QUICK)
+        assert rig.report is not None
+        assert (outcome.status, outcome.final, rig.report.exit_code) == ("unknown", False, 6)
+        await rig.check([image(1)])
+        rig.world.faults.rules = ()
+        (outcome,) = await rig.run([image(1)], QUICK)
+        assert (outcome.ok, len(rig.world.ledger.charges)) == (True, 1)
+
+
 async def test_creates_that_were_not_even_tried_again() -> None:
     """When a run is stopped before it could send them again, creates in doubt are told of, and stay as they were."""
     specs = [image(1), image(2)]
@@ -165,11 +204,12 @@ async def test_creates_that_were_not_even_tried_again() -> None:
         assert len(rig.world.ledger.charges) == 2
 
 
-async def test_a_key_that_grows_old_in_the_queue() -> None:
-    """A create that had to wait for a day is not sent again under its key, however it came to wait."""
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_a_key_that_grows_old_in_the_queue(lost: int) -> None:
+    """A create that had to wait for a day after its first try is not sent again under its key, whichever was lost."""
     rules = [
-        lost_create({"kind": "reset", "act": True}, nth=1),
-        lost_create({"kind": "status", "status": 429, "retry_after": "3600"}, nth=2),
+        lost_create({"kind": "reset", "act": True}, nth=lost),
+        lost_create({"kind": "status", "status": 429, "retry_after": "3600"}, nth=3 - lost),
     ]
     patient = msgspec.structs.replace(QUICK, create_day_rate="2/d")
     async with Rig(WORLD, dialect="open", rules=load_rules(rules)) as rig:

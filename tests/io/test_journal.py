@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
@@ -24,6 +25,7 @@ from sumeasync.io.replay import JOURNAL, replay
 from sumeasync.models import Failure, Media
 from sumeasync.testing.clock import run_virtual
 from sumeasync.testing.disk import MemoryDisk
+from sumeasync.testing.remains import PAGE_BYTES
 
 LONG = "JOURNAL_LONG" in os.environ
 """Set to cut and flip a longer journal at every bit; minutes instead of a second."""
@@ -47,10 +49,15 @@ def some_records(count: int, name: str = "spec") -> list[Record]:
 RECORDS = some_records(200 if LONG else 60)
 
 
-def journal_bytes(records: list[Record], run: str = "0123456789abcdef") -> bytes:
-    """The journal that holds these records."""
-    encoder = Encoder()
-    return encoder.header(run) + b"".join(map(encoder.line, records))
+def journal_bytes(records: list[Record], run: str = "0123456789abcdef", *, version: int = 2, commit: int = 1) -> bytes:
+    """The journal that holds these records, so many written with one commit."""
+    encoder = Encoder(version=version)
+    data = encoder.header(run)
+    for number, record in enumerate(records):
+        if number % commit == 0:
+            encoder.begin()
+        data += encoder.line(record)
+    return data
 
 
 DATA = journal_bytes(RECORDS)
@@ -98,15 +105,14 @@ async def test_what_was_appended_is_replayed() -> None:
 
 
 async def test_a_journal_can_be_read_with_a_pager() -> None:
-    """One line of text a record: eight hex digits, a space, a JSON object; the header first."""
+    """One line of text a record: eight hex digits, its commit, a JSON object; the header first."""
     disk = MemoryDisk()
     await reopened(disk, *RECORDS)
     header, *lines = disk.content(JOURNAL).decode().splitlines()
-    assert header[8:].startswith(' {"format":"sumeasync journal","version":1,"run":"')
+    assert header[8:].startswith(' {"format":"sumeasync journal","version":2,"run":"')
     assert len(header) + 1 == HEADER_BYTES
-    assert all(
-        line[:8].isalnum() and line[8:13] == ' {"t"' for line in lines if line.startswith(tuple("0123456789abcdef"))
-    )
+    assert all(re.match(r'[0-9a-f]{8} 0 \{"t":', line) for line in lines if '"t":' in line)
+    assert sum('"t":' in line for line in lines) == len(RECORDS)
 
 
 async def test_no_two_journals_are_alike() -> None:
@@ -221,6 +227,127 @@ def test_noise_is_not_gathered() -> None:
         assert len(scanner._rest) <= LINE_LIMIT
 
 
+# A commit of which a power failure took a part.
+
+
+async def unsynced_commit(before: int, count: int = 130) -> tuple[bytes, int, list[Record]]:
+    """A journal in the middle of a commit: its bytes, how many of them are synced, all its records.
+
+    `before` records were committed one by one, then `count` at once.
+    """
+    disk, records, caught = MemoryDisk(), some_records(before + count), []
+    journal = await Journal.open(disk, rng=random.Random(3))
+    for record in records[:before]:
+        await journal.append(record)
+    disk.on_operation = lambda operation, path: caught.append((disk.durable(JOURNAL), disk.content(JOURNAL)))
+    await journal.append(*records[before:])
+    await journal.aclose()
+    durable, data = caught[1]  # after the write, before the sync
+    return data, len(durable or b""), records
+
+
+def without_pages(data: bytes, synced: int, kept: int, filling: bytes) -> bytes:
+    """What is on the disk when of the pages not synced those whose bit is set in `kept` were written."""
+    left = bytearray(data)
+    for index, start in enumerate(range(synced - synced % PAGE_BYTES, len(data), PAGE_BYTES)):
+        first, end = max(start, synced), min(start + PAGE_BYTES, len(data))
+        if not kept >> index & 1:
+            left[first:end] = filling[first:end]
+    return bytes(left)
+
+
+OLD = journal_bytes(some_records(400, "old"), "fedcba9876543210", commit=110)
+FILLINGS = {"zeros": bytes(len(OLD)), "an older journal": OLD}
+
+
+@pytest.mark.parametrize("filling", FILLINGS.values(), ids=FILLINGS)
+@pytest.mark.parametrize("before", [0, 7, 23, 64])
+async def test_any_pages_of_the_last_commit_may_be_lost(before: int, filling: bytes) -> None:
+    """Whichever of its pages a power failure took, wherever the file ends: what was promised is there; it goes on."""
+    data, synced, records = await unsynced_commit(before)
+    pages = len(range(synced - synced % PAGE_BYTES, len(data), PAGE_BYTES))
+    assert pages >= 5
+    for kept in range(2**pages):
+        end = len(data) if kept % 3 == 0 else synced + (kept * 977) % (len(data) - synced)
+        disk = disk_with(without_pages(data, synced, kept, filling)[:end])
+        found = await reopened(disk, EXTRA)
+        assert found == records[: len(found)]
+        assert len(found) >= before
+        assert await reopened(disk) == [*found, EXTRA]
+
+
+async def test_sectors_of_the_last_commit_may_be_lost() -> None:
+    """Nor does it matter that the disk writes in smaller pieces, or how many are lost."""
+    data, synced, records = await unsynced_commit(9)
+    rng = random.Random(8)
+    for _ in range(300):
+        left = bytearray(data)
+        for start in range(synced, len(data), 512):
+            if rng.random() < rng.choice([0.1, 0.5]):
+                left[start : start + 512] = bytes(len(left[start : start + 512]))
+        found, _ = scan(bytes(left))
+        assert found == records[: len(found)]
+        assert len(found) >= 9
+
+
+async def test_what_a_crash_took_is_cut_off_and_the_crash_after_that_too() -> None:
+    """Commits of many pages, torn again and again: what was promised stays, and nothing is refused."""
+    disk, rng, promised = MemoryDisk(), random.Random(9), list[Record]()
+    for number in range(25):
+        journal = await Journal.open(disk)
+        kept = scan(disk.content(JOURNAL))[0]
+        assert kept[: len(promised)] == promised
+        await journal.append(*some_records(rng.randint(1, 60), f"a{number}"))
+        promised = scan(disk.crash().content(JOURNAL))[0]
+        crashed: list[MemoryDisk] = []
+        disk.on_operation = lambda operation, path, disk=disk, crashed=crashed: (  # type: ignore[misc]
+            crashed.append(disk.crash(rng, "subset")) if operation == "sync" else None
+        )
+        await journal.append(*some_records(rng.randint(1, 200), f"b{number}"))
+        disk = crashed[0]
+
+
+async def test_lines_tell_their_commit() -> None:
+    """The number in a line is how many records there were when its commit began, after a restart too."""
+    disk = MemoryDisk()
+    for _ in range(2):
+        journal = await Journal.open(disk)
+        for count in (2, 1, 3):
+            await journal.append(*RECORDS[:count])
+        await journal.aclose()
+    numbers = [int(line.split()[1]) for line in disk.content(JOURNAL).splitlines()[1:]]
+    assert numbers == [0, 0, 2, 3, 3, 3, 6, 6, 8, 9, 9, 9]
+
+
+# A journal of format 1.
+
+
+async def test_an_old_journal_is_gone_on_with_as_it_is() -> None:
+    """A journal of format 1 is read and appended to in its own format, which the version that wrote it reads too."""
+    disk = disk_with(journal_bytes(RECORDS, version=1) + b"torn")
+    assert await reopened(disk, EXTRA, *RECORDS[:2]) == RECORDS
+    assert disk.content(JOURNAL) == journal_bytes([*RECORDS, EXTRA, *RECORDS[:2]], version=1)
+    assert disk.content(JOURNAL).splitlines()[1][8:15] == b' {"t":"'
+
+
+@pytest.mark.parametrize("sector", range(HEADER_BYTES, len(DATA) - 1800, 512))
+def test_a_hole_in_an_old_journal_is_refused(sector: int) -> None:
+    """Its lines do not tell their commit: any hole with valid records after it is damage."""
+    data = journal_bytes(RECORDS, version=1, commit=len(RECORDS))
+    found = verdict(data[:sector] + bytes(512) + data[sector + 512 :])
+    assert found == data[:sector].count(b"\n")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_lines_of_the_other_format_are_not_read(version: int) -> None:
+    """What does not look as the header says does not count."""
+    header = Encoder(version=version).header("0123456789abcdef")
+    body, seed = LINES[1][LINES[1].index(b"{") : -1], int(header[:8], 16)
+    own, other = (b" ", b" 0 ") if version == 1 else (b" 0 ", b" ")
+    assert scan(header + with_checksum(body, seed, own))[0] == RECORDS[:1]
+    assert scan(header + with_checksum(body, seed, other))[0] == []
+
+
 # Damage.
 
 
@@ -260,6 +387,32 @@ def test_a_flipped_bit_is_never_believed() -> None:
             assert verdict(flipped(position, bit)) == expected
 
 
+COMMIT = 9
+LAST_COMMIT = 54
+"""The record, counted from 0, with which the last commit of `GROUPED` began."""
+GROUPED = journal_bytes(RECORDS[: LAST_COMMIT + 6], commit=COMMIT)
+
+
+def test_a_flipped_bit_before_the_last_commit_is_refused() -> None:
+    """What was durable when a later commit began is damage, whichever bit it is; in the last commit it may be torn."""
+    lines = GROUPED.splitlines(keepends=True)
+    for number in range(LAST_COMMIT - COMMIT, len(lines) - 1):
+        start, length = len(b"".join(lines[: number + 1])), len(lines[number + 1])
+        for position in [*range(start, start + 13), *range(start + 13, start + length, 1 if LONG else 5)]:
+            for bit in range(8 if LONG or position < start + 13 else 1):
+                data = GROUPED[:position] + bytes([GROUPED[position] ^ 1 << bit]) + GROUPED[position + 1 :]
+                assert verdict(data) == (number + 1 if number < LAST_COMMIT else RECORDS[:number])
+
+
+@pytest.mark.parametrize("lost", range(1, 5))
+def test_a_hole_that_reaches_into_the_last_commit_is_refused(lost: int) -> None:
+    """The end of the last commit but one lost with the beginning of the last: that was no crash, as two lines show."""
+    lines = GROUPED.splitlines(keepends=True)
+    start = len(b"".join(lines[: LAST_COMMIT + 1])) - 10
+    end = len(b"".join(lines[: LAST_COMMIT + 1 + lost])) - 20
+    assert verdict(GROUPED[:start] + bytes(end - start) + GROUPED[end:]) == LAST_COMMIT
+
+
 @pytest.mark.parametrize("position", range(0, HEADER_BYTES, 3))
 async def test_a_damaged_header_is_refused(position: int) -> None:
     """A journal that may have held records is never begun anew."""
@@ -296,15 +449,15 @@ async def test_an_edited_journal_is_refused(edit: Callable[[list[bytes]], list[b
     assert disk.content(JOURNAL) == data
 
 
-def with_checksum(body: bytes, start: int = 0) -> bytes:
+def with_checksum(body: bytes, start: int = 0, mark: bytes = b" ") -> bytes:
     """A line whose checksum is right."""
-    return b"%08x %b\n" % (crc32(body, start), body)
+    return b"%08x%b%b\n" % (crc32(body, start), mark, body)
 
 
 async def test_a_newer_format_is_refused_by_name() -> None:
     """A journal of a later version is not read half."""
-    header = with_checksum(b'{"format":"sumeasync journal","version":2,"run":"0"}')
-    with pytest.raises(JournalError, match="has format 2; this version reads up to 1"):
+    header = with_checksum(b'{"format":"sumeasync journal","version":3,"run":"0"}')
+    with pytest.raises(JournalError, match="has format 3; this version reads up to 2"):
         await Journal.open(disk_with(header))
 
 
@@ -316,10 +469,10 @@ async def test_another_kind_of_file_is_refused() -> None:
 
 async def test_a_whole_record_of_no_known_kind_is_refused() -> None:
     """A record that a later version added is not passed over."""
-    encoder = Encoder()
-    header = encoder.header("0")
+    header = Encoder().header("0")
+    line = with_checksum(b'{"t":"later"}', int(header[:8], 16), b" 0 ")
     with pytest.raises(JournalError, match="record 1 of the journal is whole but of no known kind") as caught:
-        await Journal.open(disk_with(header + with_checksum(b'{"t":"later"}', encoder.seed)))
+        await Journal.open(disk_with(header + line))
     assert caught.value.record == 1
 
 
@@ -469,9 +622,11 @@ async def test_a_record_that_cannot_be_written_is_refused_alone(record: Record) 
     journal = await Journal.open(disk)
     with pytest.raises(JournalError, match="record of 'k'"):
         journal.append(EXTRA, record)
-    await journal.append(EXTRA)
+    for _ in range(2):
+        await journal.append(EXTRA)
     await journal.aclose()
-    assert await reopened(disk) == [EXTRA]
+    assert [line.split()[1] for line in disk.content(JOURNAL).splitlines()[1:]] == [b"0", b"1"]
+    assert await reopened(disk) == [EXTRA, EXTRA]
 
 
 async def test_a_closed_journal_takes_nothing() -> None:
@@ -578,6 +733,19 @@ async def test_a_journal_that_still_counts_is_left_alone() -> None:
     disk = disk_with(DATA)
     await reopened(disk)
     assert disk.content(JOURNAL) == DATA
+
+
+@pytest.mark.usefixtures("small")
+async def test_damage_in_a_compacted_journal_is_refused() -> None:
+    """It was whole when it got its name, so a broken line in it was not left by a crash."""
+    disk = disk_with(journal_bytes(REPEATED))
+    await reopened(disk, EXTRA, EXTRA)
+    header, *lines = disk.content(JOURNAL).splitlines(keepends=True)
+    assert len(lines) == 4
+    for number in range(2):
+        lines[number] = lines[number].replace(b"spec-0", b"spec-9")
+        assert verdict(b"".join([header, *lines])) == number + 1
+        lines[number] = lines[number].replace(b"spec-9", b"spec-0")
 
 
 @pytest.mark.usefixtures("small")

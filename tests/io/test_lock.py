@@ -146,3 +146,20 @@ async def test_a_cancelled_taker_that_is_refused_is_quiet(tmp_path: Path) -> Non
             await RunLock(tmp_path).acquire()
     assert taking.cancelled()
     assert reported == []
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("file", r"is a file \(EEXIST\)"),
+        ("file/below", r"lies below a file \(ENOTDIR\)"),
+        ("/proc/none", r"cannot be made, or holds no files \(ENOENT\)"),
+    ],
+)
+async def test_a_place_for_no_directory_is_told_as_what_it_is(tmp_path: Path, place: str, words: str) -> None:
+    """What stands in the way is named, and another directory is asked for."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=words) as caught:
+        await RunLock(tmp_path / place).acquire()
+    assert caught.value.hint == "choose another --out"
+    assert caught.value.errno

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 from yarl import URL
@@ -14,6 +15,14 @@ def test_a_key_does_not_show_itself() -> None:
     key = ApiKey("sume_live_hunter2")
     assert f"{key} {key!r} {[key]} {copy.copy(key)!r}" == "<api key> <api key> [<api key>] <api key>"
     assert key.reveal() == "sume_live_hunter2"
+
+
+def test_a_fingerprint_tells_keys_apart_and_nothing_more() -> None:
+    """The same for the same key and salt, another for another of either, and short."""
+    key, other = ApiKey("sume_live_hunter2"), ApiKey("sume_live_hunter3")
+    assert key.fingerprint("a") == ApiKey("sume_live_hunter2").fingerprint("a")
+    assert len({key.fingerprint("a"), key.fingerprint("b"), other.fingerprint("a")}) == 3
+    assert re.fullmatch("[0-9a-f]{8}", key.fingerprint("a"))
 
 
 @pytest.mark.parametrize("value", ["", "a b", "a\n", "a\r\nX: y", "ключ", "a\0", "a\x7f"])
