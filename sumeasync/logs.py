@@ -192,7 +192,8 @@ class _FileLines(logging.Handler):
         try:
             self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StorageError(f"the log file cannot be opened: {redact.text(error.strerror or '')}") from None
+            reason = redact.text(error.strerror or "")
+            raise StorageError(f"the log file cannot be opened: {reason}", hint="choose another --log-file") from None
         except ValueError:
             raise SettingsError("the log file's name cannot be used") from None
 

@@ -48,9 +48,10 @@ class Spec(msgspec.Struct, frozen=True, gc=False):
     """One line of a manifest: a job to create, or (with `job_id`) one that already runs.
 
     `input` is sent as the request body as it stands. `payload_hash` is the hex SHA-256 over what would be paid for.
+    Without a `key` a run gives it the one that it would have in a manifest.
     """
 
-    key: str
+    key: str = ""
     type: str = ADOPTED
     input: Mapping[str, JSON] = {}
     file: str | None = None

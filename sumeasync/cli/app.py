@@ -27,13 +27,13 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help needs no rich, and answers in half the time
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("plan")(plan.plan)
-app.command("run")(run.run)
-app.command("watch")(watch.watch)
+app.command("plan", short_help="Tell how long a manifest will take; nothing is sent.")(plan.plan)
+app.command("run", short_help="Carry a manifest out, or go on with it.")(run.run)
+app.command("watch", short_help="Wait for jobs that run already.")(watch.watch)
 app.add_typer(jobs.app, name="jobs")
 app.command("status")(status.status)
 app.command("simulate")(simulate.simulate)
-app.command("demo")(demo.demo)
+app.command("demo", short_help="See it work on a simulated API, for nothing.")(demo.demo)
 
 
 def show_version(wanted: bool) -> None:

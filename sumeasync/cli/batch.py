@@ -24,7 +24,7 @@ from sumeasync.cli.manifest import Manifest
 from sumeasync.cli.progress import can_be_live, live_display
 from sumeasync.cli.streams import Results, Voice
 from sumeasync.cli.summary import attention, summary
-from sumeasync.cli.wording import hide_links, outcome_line, pretty
+from sumeasync.cli.wording import outcome_line, presentable, pretty
 from sumeasync.core.report import EXIT_CODES, Report
 from sumeasync.core.settings import Settings
 from sumeasync.engine import Engine, Run
@@ -134,8 +134,9 @@ class Stage:
     async def _tell(self, outcome: Outcome) -> bool:
         """Show one outcome; False when nobody reads standard output any more."""
         show = self._show
-        if self._out is None and not show.keep_links:
-            outcome = msgspec.structs.replace(outcome, result=hide_links(outcome.result))
+        if self._out is None:
+            shown = presentable(outcome.result, keep_links=show.keep_links)
+            outcome = msgspec.structs.replace(outcome, result=shown)
         if show.json:
             return await self._results.write(json_line(outcome).decode())
         if show.quiet:

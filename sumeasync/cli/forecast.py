@@ -24,11 +24,15 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class TypeForecast(msgspec.Struct, frozen=True):
-    """One type of job: how many will be created, how long one takes; `learned_from` 0 jobs means: assumed."""
+    """One type of job: how many will be created, how long one takes; `learned_from` 0 jobs means: assumed.
+
+    `starts_seen` is how many of those were seen to wait at the server and then to start.
+    """
 
     jobs: int
     median_seconds: float
     learned_from: int = 0
+    starts_seen: int = 0
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -121,7 +125,7 @@ def _finish(forecast: Forecast) -> str:
 
 
 def _requests(forecast: Forecast) -> str:
-    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(forecast.requests.items()))
+    kinds = ", ".join(count(number, kind) for kind, number in sorted(forecast.requests.items()))
     each = f"; {forecast.requests_per_job:.1f} a job" if forecast.requests_per_job is not None else ""
     limited = f"; {forecast.rate_limited:,} refused by the rate limit" if forecast.rate_limited else ""
     total = sum(forecast.requests.values())
@@ -148,13 +152,19 @@ def _notes(forecast: Forecast) -> Iterator[str]:
             "--read-rate 120/m --create-rate 10/m"
         )
     if any(not type.learned_from for type in forecast.types.values()):
-        yield "assumed durations are typical ones; they are learned from an earlier run (--out) with 8 jobs of the type"
+        yield (
+            "assumed durations are typical ones; they are learned from an earlier run with 8 jobs of the type: "
+            "--learn-from DIR, or its --out"
+        )
     if forecast.adopted:
         yield f"{count(forecast.adopted, 'job')} named by id: taken for videos that have just begun"
     if forecast.concurrency is None and forecast.peak_in_flight > 1:
         yield "all jobs are taken to run at once; if the plan bounds how many do: --concurrency N"
-    elif forecast.concurrency is not None and any(type.learned_from for type in forecast.types.values()):
-        yield "learned durations hold the time that jobs waited at the server, which --concurrency adds once more"
+    elif forecast.concurrency is not None and (types := _unstarted(forecast)):
+        yield (
+            f"no job was seen to start of {', '.join(types)}: what is learned of it holds the time that jobs waited at "
+            "the server, if they did, which --concurrency adds once more"
+        )
     yield "media are not transferred here: saving them takes longer" + (
         "" if forecast.media_bytes else "; how much there will be is learned from an earlier run (--out)"
     )
@@ -163,3 +173,8 @@ def _notes(forecast: Forecast) -> Iterator[str]:
     ]
     if unpriced:
         yield f"no cost is known of {', '.join(unpriced)}: --cost TYPE=CREDITS"
+
+
+def _unstarted(forecast: Forecast) -> list[str]:
+    """The types of which durations are learned, but only from the creation of jobs."""
+    return [redact.escape(name) for name, type in forecast.types.items() if type.learned_from and not type.starts_seen]

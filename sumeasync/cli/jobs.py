@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -32,20 +32,10 @@ def list_jobs(
     json: options.Json = False,
 ) -> None:
     """List jobs, newest first as a rule."""
-    from sumeasync.cli.streams import Results
-
     sume = connect(dialect, base_url, key_file)
-
-    async def show() -> None:
-        results = Results()
-        if not json:
-            await results.write(row("id", "type", "status", "created"))
-        async with sume:
-            async for job in pages(sume, type, status, None if all_jobs else limit):
-                if not await results.write(job_json(job) if json else job_row(job)):
-                    return
-
-    run_now(show())
+    if status is not None:
+        doubt(status)
+    run_now(show_list(sume, pages(sume, type, status, None if all_jobs else limit), json=json))
 
 
 @app.command("get")
@@ -73,7 +63,7 @@ def get(
     run_now(show())
 
 
-@app.command("result")
+@app.command("result", short_help="Show the result of a completed job as JSON.")
 def result(
     job_id: JobId,
     keep_links: options.KeepLinks = False,
@@ -86,11 +76,11 @@ def result(
 
     async def show() -> None:
         from sumeasync.cli.streams import Results
-        from sumeasync.cli.wording import hide_links, pretty
+        from sumeasync.cli.wording import presentable, pretty
 
         async with sume:
             payload: JSON = await sume.result(job_id)
-        await Results().write(pretty(payload if keep_links else hide_links(payload)) + "\n")
+        await Results().write(pretty(presentable(payload, keep_links=keep_links)) + "\n")
 
     run_now(show())
 
@@ -101,6 +91,31 @@ def connect(dialect: str | None, base_url: str | None, key_file: Any) -> Sume:
 
     settings = options.load_settings(None, None, dialect=dialect)
     return Sume(api_key=options.read_key(key_file), base_url=base_url, settings=settings)
+
+
+def doubt(status: str) -> None:
+    """Say so when a status is none that is known here; the server may know more."""
+    from sumeasync.dialects.reading import Status, read_status
+
+    if read_status(status)[0] is None:
+        known = ", ".join(get_args(Status))
+        typer.echo(f"note: {status!r} is no status known here; those are {known}", err=True)
+
+
+async def show_list(sume: Sume, jobs: AsyncIterator[JobView], *, json: bool) -> None:
+    """Show jobs as they come: a line each, for readers below a header, or the word that there are none."""
+    from sumeasync.cli.streams import Results
+
+    results, none = Results(), True
+    async with sume:
+        async for job in jobs:
+            if none and not json:
+                await results.write(row("id", "type", "status", "created"))
+            none = False
+            if not await results.write(job_json(job) if json else job_row(job)):
+                return
+    if none and not json:
+        await results.write("no jobs\n")
 
 
 def run_now(main: Coroutine[Any, Any, None]) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import itertools
 import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -51,9 +48,9 @@ def read_manifest(source: str, form: Form | None = None) -> Manifest:
         line = data.count(b"\n", 0, problem.start) + 1
         raise ManifestError([f"line {line}: not UTF-8 text"]) from None
     form = form or FORMS.get(Path(source).suffix.lower()) or ("json" if DOCUMENT.match(text) else "jsonl")
-    specs = parse_manifest(text, form=form)
     folders = [Path()] if source == STDIN else [Path(source).parent, Path()]
-    return Manifest(resolve_files(specs, places(text, form), folders), hashlib.sha256(data).hexdigest())
+    specs = parse_manifest(text, form=form, resolve=lambda spec: with_file(spec, folders))
+    return Manifest(specs, hashlib.sha256(data).hexdigest())
 
 
 def adopt(job_ids: Iterable[str]) -> Manifest:
@@ -71,22 +68,15 @@ def read_bytes(source: str) -> bytes:
         raise UsageError(f"the manifest {name} cannot be read: {reason}") from None
 
 
-def resolve_files(specs: list[Spec], where: Iterator[str], folders: list[Path]) -> list[Spec]:
-    """The specs with the path at which each file was found. Raises ManifestError listing those that cannot be used."""
-    problems: list[str] = []
-    resolved: list[Spec] = []
-    for spec, place in zip(specs, where, strict=False):
-        if spec.file is None:
-            resolved.append(spec)
-            continue
-        path = find_file(spec.file, folders)
-        if problem := file_problem(path):
-            problems.append(f"{place}: the file {spec.file!r} {problem}")
-        # The hash stays that of the line as written, so that a run may be resumed from another folder.
-        resolved.append(msgspec.structs.replace(spec, file=str(path)))
-    if problems:
-        raise ManifestError(problems)
-    return resolved
+def with_file(spec: Spec, folders: list[Path]) -> Spec:
+    """The spec with the path at which its file was found, if it has one. Raises ManifestError when that is no use."""
+    if spec.file is None:
+        return spec
+    path = find_file(spec.file, folders)
+    if problem := file_problem(path):
+        raise ManifestError([f"the file {spec.file!r} {problem}"])
+    # The hash stays that of the line as written, so that a run may be resumed from another folder.
+    return msgspec.structs.replace(spec, file=str(path))
 
 
 def find_file(name: str, folders: list[Path]) -> Path:
@@ -106,15 +96,3 @@ def file_problem(path: Path) -> str | None:
     if not os.access(path, os.R_OK):
         return "may not be read"
     return None if found.st_size else "is empty"
-
-
-def places(text: str, form: Form) -> Iterator[str]:
-    """Where each entry of a manifest without problems stands, in order."""
-    text = text.removeprefix("\ufeff")
-    if form == "json":
-        yield from (f"entry {number}" for number in itertools.count(1))
-    elif form == "csv":
-        reader = csv.DictReader(io.StringIO(text))
-        yield from (f"line {reader.line_num}" for _ in reader)
-    else:
-        yield from (f"line {number}" for number, line in enumerate(text.split("\n"), 1) if line.strip())

@@ -32,8 +32,8 @@ __all__ = [
     "Poll",
     "Quiet",
     "ReadRate",
+    "SameAccount",
     "Verbose",
-    "learning",
     "load_settings",
     "read_key",
 ]
@@ -71,6 +71,9 @@ LearnFrom = Annotated[
 NoLearn = Annotated[bool, typer.Option("--no-learn", help="Poll at the configured intervals, whatever is seen.")]
 NoSweep = Annotated[bool, typer.Option("--no-sweep", help="Leave the job list alone; ask about each job by itself.")]
 KeepLinks = Annotated[bool, typer.Option("--keep-links", help="Show and keep full media links; they are secrets.")]
+SameAccount = Annotated[
+    bool, typer.Option("--same-account", help="Go on in --out with another key: it was renewed, of the same account.")
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing unless something is wrong.")]
 Json = Annotated[bool, typer.Option("--json", help="Standard output for machines: one JSON document a line.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Log more: -v, -vv.")]
@@ -80,15 +83,6 @@ LogLevel = Annotated[
     typer.Option("--log-level", help="What is logged; by default warnings, and in a --log-file also steps."),
 ]
 LogFile = Annotated[Path | None, typer.Option("--log-file", metavar="FILE", help="Append logs to FILE as JSON lines.")]
-
-
-def learning(no_learn: bool, no_sweep: bool, learn_from: Path | None = None) -> dict[str, object]:
-    """The settings that `NoLearn`, `NoSweep` and `LearnFrom` make; None is what was not given."""
-    return {
-        "learn": False if no_learn else None,
-        "learn_from": str(learn_from) if learn_from else None,
-        "sweep": False if no_sweep else None,
-    }
 
 
 def load_settings(config: Path | None, polls: list[str] | None, **flags: object) -> Settings:

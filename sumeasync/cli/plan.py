@@ -8,25 +8,23 @@ from typing import Annotated
 import typer
 
 from sumeasync.cli import options
+from sumeasync.cli.groups import Pace, grouped
 
 __all__ = ["plan", "read_costs"]
 
 
+@grouped
 def plan(
     manifest: options.Manifest,
+    *,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Learn from the run in DIR, and plan only what it left to do."),
     ] = None,
     form: options.Form = None,
     dialect: options.Dialect = None,
-    config: options.Config = None,
-    poll: options.Poll = None,
-    max_in_flight: options.MaxInFlight = None,
-    read_rate: options.ReadRate = None,
+    pace: Pace,
     create_rate: options.CreateRate = None,
-    no_learn: options.NoLearn = False,
-    no_sweep: options.NoSweep = False,
     concurrency: Annotated[
         int | None, typer.Option("--concurrency", metavar="N", min=1, help="Jobs the server runs at once.")
     ] = None,
@@ -51,20 +49,13 @@ def plan(
     from sumeasync.cli.manifest import read_manifest
     from sumeasync.cli.planning import Plan, foresee
 
-    settings = options.load_settings(
-        config,
-        poll,
-        dialect=dialect,
-        max_in_flight=max_in_flight,
-        read_rate=read_rate,
-        create_rate=create_rate,
-        download=False,
-        **options.learning(no_learn, no_sweep),
-    )
+    settings = pace.settings(dialect=dialect, create_rate=create_rate, download=False)
     costs = read_costs(cost or [])
     specs = read_manifest(manifest, form).specs
-    begin = time.time()
-    forecast = foresee(Plan(specs, settings, read_learned(out), concurrency, costs, seed, begin))
+    learned = read_learned(out, settings.learn_from)
+    if out is not None and not learned.journal:
+        typer.echo(f"note: there is no run in {str(out)!r} yet; nothing is learned from it", err=True)
+    forecast = foresee(Plan(specs, settings, learned, concurrency, costs, seed, time.time()))
     if json:
         typer.echo(msgspec.json.encode(forecast).decode())
         return

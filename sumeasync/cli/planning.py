@@ -11,6 +11,7 @@ import msgspec
 
 from sumeasync.cli.forecast import Forecast, Range, TypeForecast
 from sumeasync.cli.learned import Learned
+from sumeasync.cli.resampling import resampled
 from sumeasync.core.budget.budget import Rate
 from sumeasync.core.report import Report
 from sumeasync.core.settings import Settings
@@ -26,7 +27,9 @@ LATENCY_SECONDS = 0.15
 KEY = "sume_simulated"
 BASE_URL = "https://simulator.invalid/api/v1"
 PREFIXES = {"so": "/api/v1", "open": "/v1"}
-FEW_SPECS, MANY_SPECS = 200, 1000
+MOST_REHEARSALS, MOST_SPECS = 15, 3600
+"""So many rehearsals, and of so many specs in all; the next one falls within the range of n with (n - 1) / (n + 1)."""
+
 MINUTE, DAY = 60.0, 86_400.0
 UNTOLD = "video_generation"
 """What a job is taken for whose type nothing tells."""
@@ -53,16 +56,21 @@ class Rehearsal(msgspec.Struct, frozen=True):
 
 
 def foresee(plan: Plan) -> Forecast:
-    """Rehearse with a few seeds: five for a small batch, one for a very large one; the median one is told in full."""
-    count = 5 if len(plan.specs) <= FEW_SPECS else 3 if len(plan.specs) <= MANY_SPECS else 1
+    """Rehearse with a few seeds: fifteen for a small batch, one for a very large one; the median is told in full."""
+    count = rehearsals(len(plan.specs))
     runs = sorted((rehearse(plan, plan.seed + n) for n in range(count)), key=lambda run: run.report.seconds)
     seconds = [run.report.seconds for run in runs]
     return sum_up(plan, runs[count // 2], Range(seconds[0], seconds[count // 2], seconds[-1]), count)
 
 
+def rehearsals(specs: int) -> int:
+    """How often so many specs are rehearsed: an odd number of times, so that there is a middle one."""
+    return max(1, (min(MOST_REHEARSALS, MOST_SPECS // max(1, specs)) - 1) | 1)
+
+
 def rehearse(plan: Plan, seed: int) -> Rehearsal:
     """Run the batch once, from beginning to end; the same seed gives the same run. Raises SumeError as a run would."""
-    world = World(world_settings(plan), seed=seed)
+    world = World(world_settings(plan, seed), seed=seed)
     adopt(plan, world)
     specs = [understood(spec) for spec in plan.specs] if plan.settings.dialect == "open" else plan.specs
 
@@ -94,15 +102,23 @@ def understood(spec: Spec) -> Spec:
     return msgspec.structs.replace(spec, input={**spec.input, "model": model})
 
 
-def world_settings(plan: Plan) -> WorldSettings:
+def world_settings(plan: Plan, seed: int) -> WorldSettings:
     """The service as far as it is known: limits as given, durations as learned, no want of credits."""
-    durations = plan.learned.durations
-    kinds = {type: TypeSettings(run, queue=Duration(0.0, 0.0), credits=0) for type, run in durations.items()}
+    rng = Random(f"world {seed}")
+    kinds = {
+        type: TypeSettings(resampled(seen, rng), queue=Duration(0.0, 0.0), credits=0)
+        for type, seen in durations(plan).items()
+    }
     for spec in plan.specs:
         if spec.type not in kinds:
             kinds[spec.type] = msgspec.structs.replace(WorldSettings().of(spec.type), credits=0)
     limits = limits_of(plan.settings)
     return WorldSettings(types=kinds, limits=limits, concurrency=plan.concurrency, epoch=plan.begin)
+
+
+def durations(plan: Plan) -> dict[str, Observed]:
+    """How long jobs were seen to take, by type: with places to wait for, from their start; else from their creation."""
+    return plan.learned.durations if plan.concurrency is None else plan.learned.runs
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -188,9 +204,10 @@ def _types(plan: Plan, created: Counter[str]) -> list[str]:
 
 
 def _type(plan: Plan, world: World, type: str, created: int) -> TypeForecast:
-    run = world.settings.of(type).run
-    learned = len(run.spans) if isinstance(run, Observed) else 0
-    return TypeForecast(created, round(run.median_seconds, 1), learned)
+    seen = durations(plan).get(type)
+    run = seen or world.settings.of(type).run
+    learned = len(seen.spans) if seen else 0
+    return TypeForecast(created, round(run.median_seconds, 1), learned, plan.learned.starts.get(type, 0))
 
 
 def _share(requests: int, per_minute: int | None, seconds: float) -> float | None:

@@ -65,7 +65,7 @@ def fresh_folder(out: Path) -> Path:
             if not folder.is_dir() or any(folder.iterdir()):
                 continue
         except OSError as problem:
-            raise StorageError(f"cannot make the directory {str(folder)!r}: {problem.strerror}") from None
+            raise StorageError(f"cannot make the directory: {problem.strerror}", hint="choose another --out") from None
         return folder
     raise AssertionError  # numbers do not end
 

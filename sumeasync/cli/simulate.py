@@ -54,16 +54,18 @@ def simulate(
 
 
 def load_faults(name: str) -> tuple[Rule, ...]:
-    """The rules of a profile, or of a file. Raises SettingsError or UsageError."""
+    """The rules of a profile, or of a file. Raises SettingsError for rules that make no sense, or UsageError."""
     from sumeasync.errors import UsageError
     from sumeasync.simulator import PROFILES, load_rules, profile
 
-    if name in PROFILES or not Path(name).exists():
+    if name in PROFILES:
         return profile(name)
     try:
         return load_rules(Path(name).read_bytes())
-    except OSError as problem:
-        raise UsageError(f"the fault rules {name!r} cannot be read: {problem.strerror}") from None
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or "not a usable name"
+        text = f"the faults {name!r} are none of the profiles ({', '.join(PROFILES)}) and no file to read: {reason}"
+        raise UsageError(text) from None
 
 
 async def serve_until_stopped(world: World, host: str, port: int, speed: float) -> None:

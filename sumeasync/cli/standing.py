@@ -13,10 +13,10 @@ import msgspec
 
 from sumeasync.core.history import SpecFacts
 from sumeasync.core.report import Unresolved
-from sumeasync.errors import StorageError
+from sumeasync.errors import StorageError, UsageError
 from sumeasync.io.local import LocalDisk
 from sumeasync.io.lock import LOCK, Holder
-from sumeasync.io.replay import replay
+from sumeasync.io.replay import JOURNAL, replay
 from sumeasync.io.sink import RESULTS
 
 __all__ = ["Standing", "read_standing"]
@@ -49,8 +49,13 @@ class _Result(msgspec.Struct):
 
 
 async def read_standing(out: Path) -> Standing:
-    """Read journal and results. Raises JournalError, or StorageError when the directory cannot be read."""
+    """Read journal and results.
+
+    Raises UsageError when there is no run, JournalError, or StorageError when the directory cannot be read.
+    """
     disk = LocalDisk(out)
+    if await disk.size(JOURNAL) is None:
+        raise UsageError(f"there is no run in {str(out)!r}: name the directory that was its --out")
     found = await replay(disk)
     unfinished: list[Unresolved] = []
     unknown: list[Unresolved] = []

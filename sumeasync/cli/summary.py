@@ -17,7 +17,7 @@ def summary(report: Report, out: str | None) -> Iterator[str]:
     """How it went, in a few lines."""
     yield f"{counts_text(report.statuses) or 'nothing new'} in {seconds_text(report.seconds)}"
     if report.skipped:
-        yield f"{count(report.skipped, 'spec')} finished earlier: {counts_text(report.earlier)}"
+        yield f"{count(report.skipped, 'spec')} finished earlier{_earlier(report)}"
     if report.found:
         yield f"{count(report.found, 'job')} found in the job list after the answer was lost; see results.jsonl"
     if report.media_files:
@@ -33,6 +33,12 @@ def summary(report: Report, out: str | None) -> Iterator[str]:
         yield f"job list: {count(told['pages'], 'page')} told {told['told']:,} times of a job{right}"
     if out is not None:
         yield f"output: {redact.escape(out)}"
+
+
+def _earlier(report: Report) -> str:
+    """What the directory held; that may be of specs that are no longer asked for, or several jobs of one."""
+    held = counts_text(report.earlier)
+    return f": {held}" if sum(report.earlier.values()) == report.skipped else f"; the directory held {held}"
 
 
 def _requests(report: Report) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from sumeasync.core import redact
+from sumeasync.core.redaction.names import canonical
 from sumeasync.io.lock import Holder
 from sumeasync.models import JSON, Failure, Outcome
 
@@ -16,16 +17,18 @@ __all__ = [
     "count",
     "counts_text",
     "failure_text",
-    "hide_links",
     "holder_text",
     "outcome_line",
+    "presentable",
     "pretty",
     "quoted",
     "seconds_text",
     "table",
 ]
 
-STORAGE_KEYS = frozenset({"object_key", "storage_key", "objectKey", "storageKey"})
+STORAGE_KEYS = ("object_key", "storage_key")
+"""What the names end in, in one spelling or another, that an object has in a storage."""
+
 MAX_DEPTH = 200
 
 
@@ -73,14 +76,16 @@ def outcome_line(outcome: Outcome) -> str:
     return "  ".join(parts)
 
 
-def hide_links(payload: JSON, depth: int = 0) -> JSON:
-    """A copy of a payload in which every URL is reduced to its host, and without names of objects in a storage."""
+def presentable(payload: JSON, *, keep_links: bool = False, depth: int = 0) -> JSON:
+    """A copy of a payload without names of objects in a storage, and with every URL reduced to its host unless kept."""
+    if isinstance(payload, dict | list) and depth >= MAX_DEPTH:
+        return None
     if isinstance(payload, dict):
-        shown = {name: value for name, value in payload.items() if name not in STORAGE_KEYS}
-        return {name: hide_links(value, depth + 1) for name, value in shown.items()} if depth < MAX_DEPTH else None
+        shown = {name: value for name, value in payload.items() if not canonical(name).endswith(STORAGE_KEYS)}
+        return {name: presentable(value, keep_links=keep_links, depth=depth + 1) for name, value in shown.items()}
     if isinstance(payload, list):
-        return [hide_links(value, depth + 1) for value in payload] if depth < MAX_DEPTH else None
-    return redact.text(payload) if isinstance(payload, str) and "://" in payload else payload
+        return [presentable(value, keep_links=keep_links, depth=depth + 1) for value in payload]
+    return payload if keep_links or not isinstance(payload, str) or "://" not in payload else redact.text(payload)
 
 
 def pretty(document: JSON) -> str:

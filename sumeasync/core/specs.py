@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -28,6 +28,11 @@ MAX_JOB_ID = 512
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 FIELDS = ("key", "type", "input", "file", "job_id", "deadline_seconds", "download", "weight")
 CSV_TEXT = ("key", "type", "file", "job_id", "prompt")
+SHAPES = {
+    "jsonl": "one JSON object a line",
+    "json": '{"defaults": {…}, "specs": [{…}, …]}',
+    "csv": "a header with a column type, and one spec a row",
+}
 NOTHING: Mapping[str, JSON] = {}
 """The input of every spec without one: a million would need a million dicts."""
 
@@ -57,7 +62,7 @@ def make_spec(entry: Mapping[str, JSON] | Spec) -> Spec:
     if isinstance(entry, Spec):
         if entry.payload_hash:
             return entry
-        entry = {name: getattr(entry, name) for name in FIELDS}
+        entry = {name: getattr(entry, name) for name in FIELDS if name != "key" or entry.key}
     try:
         line = msgspec.convert(entry, _Line)
     except msgspec.ValidationError as problem:
@@ -82,8 +87,11 @@ def make_spec(entry: Mapping[str, JSON] | Spec) -> Spec:
     )
 
 
-def parse_manifest(text: str, *, form: str = "jsonl") -> list[Spec]:
+def parse_manifest(text: str, *, form: str = "jsonl", resolve: Callable[[Spec], Spec] | None = None) -> list[Spec]:
     """Every spec of a manifest in its order; `form` is ``jsonl``, ``json`` or ``csv``.
+
+    `resolve` may look at each spec that is right so far and give another for it; the problems of a ManifestError that
+    it raises are told with all others.
 
     Raises ManifestError listing all problems, each beginning with the line (or, in a JSON file, entry) it stands at.
     """
@@ -94,14 +102,13 @@ def parse_manifest(text: str, *, form: str = "jsonl") -> list[Spec]:
     for place, entry in entries(text, problems):
         try:
             spec = make_spec(entry)
+            clashes = [_clash(seen, name, value, place) for name, value in (("key", spec.key), ("job_id", spec.job_id))]
+            problems += [clash for clash in clashes if clash]
+            specs.append(resolve(spec) if resolve else spec)
         except ManifestError as error:
             problems += [f"{place}: {problem}" for problem in error.problems]
-            continue
-        clashes = [_clash(seen, name, value, place) for name, value in (("key", spec.key), ("job_id", spec.job_id))]
-        problems += [clash for clash in clashes if clash]
-        specs.append(spec)
     if not specs and not problems:
-        problems.append("the manifest is empty: write one JSON object a line")
+        problems.append(f"the manifest is empty: write {SHAPES.get(form, SHAPES['jsonl'])}")
     if problems:
         raise ManifestError(problems)
     return specs
@@ -146,7 +153,9 @@ def _jsonl_entries(text: str, problems: list[str]) -> Iterator[tuple[str, dict[s
             yield from _entry(f"line {number}", line, problems)
 
 
-def _entry(place: str, text: str, problems: list[str]) -> Iterator[tuple[str, dict[str, JSON]]]:
+def _entry(
+    place: str, text: str, problems: list[str], shape: str = "a JSON object"
+) -> Iterator[tuple[str, dict[str, JSON]]]:
     try:
         entry = strictjson.loads(text.encode("utf-8", "surrogatepass"))
     except ValueError as problem:
@@ -155,14 +164,14 @@ def _entry(place: str, text: str, problems: list[str]) -> Iterator[tuple[str, di
     if isinstance(entry, dict):
         yield place, entry
     else:
-        problems.append(f"{place}: must be a JSON object")
+        problems.append(f"{place}: must be {shape}")
 
 
 def _json_entries(text: str, problems: list[str]) -> Iterator[tuple[str, dict[str, JSON]]]:
-    for _, document in _entry("the manifest", text, problems):
+    for _, document in _entry("the manifest", text, problems, SHAPES["json"]):
         defaults, specs = document.get("defaults", {}), document.get("specs")
         if not isinstance(specs, list) or not isinstance(defaults, dict) or set(document) - {"defaults", "specs"}:
-            problems.append('the manifest: must be {"defaults": {…}, "specs": [{…}, …]}')
+            problems.append(f"the manifest: must be {SHAPES['json']}")
             return
         for number, entry in enumerate(specs, 1):
             if isinstance(entry, dict):

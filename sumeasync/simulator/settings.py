@@ -33,9 +33,13 @@ class Duration(msgspec.Struct, frozen=True, tag="lognormal", tag_field="kind", f
 
 
 class Observed(msgspec.Struct, frozen=True, tag="observed", tag_field="kind", forbid_unknown_fields=True):
-    """Durations that were seen: each job ended between two ages, of which `spans` has at least one pair."""
+    """Durations that were seen: each job ended between two ages, of which `spans` has at least one pair.
+
+    `blur` is the standard deviation, on a logarithmic scale, of what others may have taken beside those seen.
+    """
 
     spans: tuple[tuple[float, float], ...]
+    blur: float = 0.0
 
     @property
     def median_seconds(self) -> float:
@@ -43,9 +47,10 @@ class Observed(msgspec.Struct, frozen=True, tag="observed", tag_field="kind", fo
         return 0.5 * sum(sorted(self.spans, key=sum)[len(self.spans) // 2])
 
     def draw(self, rng: Random) -> float:
-        """Return one duration in seconds: any of the spans, and evenly within it (a smoothed bootstrap)."""
+        """Return one duration in seconds: any of the spans, evenly within it, and blurred (a smoothed bootstrap)."""
         low, high = rng.choice(self.spans)
-        return low + (high - low) * rng.random()
+        seconds = low + (high - low) * rng.random()
+        return seconds * math.exp(self.blur * rng.gauss(0, 1)) if self.blur else seconds
 
 
 class TypeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -52,7 +52,7 @@ def test_all_figures_are_told() -> None:
         "the first after 12.0 s, half after 50 min 00 s",
         "287 completed, 1 rejected",
         "1: prompt is required",
-        "1,337 (287 create, 1,000 poll, 50 sweep); 4.7 a job; 2 refused by the rate limit",
+        "1,337 (287 creates, 1,000 polls, 50 sweeps); 4.7 a job; 2 refused by the rate limit",
         "120/m, 9% of it used",
         "10/m, 98% of it used",
         "17 jobs at most",
@@ -114,6 +114,13 @@ def test_what_the_figures_rest_on_is_said(changes: dict[str, Any], words: str) -
 def test_no_note_without_its_cause(changes: dict[str, Any], words: str) -> None:
     """What was given or learned needs no note."""
     assert words not in said(**changes)
+
+
+@pytest.mark.parametrize(("starts_seen", "told"), [(0, True), (3, False)])
+def test_durations_that_hold_waiting_are_told(starts_seen: int, told: bool) -> None:
+    """With --concurrency, types of which no start was seen are named: what they waited counts twice."""
+    text = said(concurrency=4, types={"ads_video": TypeForecast(87, 151.3, 40, starts_seen)})
+    assert ("no job was seen to start of ads_video" in text) is told
 
 
 def test_nothing_to_do_is_said_in_a_line() -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 
-from sumeasync.cli.jobs import job_json, job_row
+import pytest
+
+from sumeasync.cli.jobs import doubt, job_json, job_row, show_list
 from sumeasync.models import Failure, JobView
 
 
@@ -28,3 +30,45 @@ def test_a_job_is_one_document():
     document = json.loads(job_json(JobView("job_1", "failed", "failed", "ads_video", error)))
     assert (document["id"], document["status"], document["completed_at"]) == ("job_1", "failed", None)
     assert "secret" not in document["error"]["message"]
+
+
+class Closed:
+    """As much of the API as is opened and closed."""
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc):
+        return None
+
+
+async def shown(views, capsys, *, json=False):
+    """What a list of these jobs is shown as."""
+
+    async def listed():
+        for view in views:
+            yield view
+
+    await show_list(Closed(), listed(), json=json)
+    return capsys.readouterr().out.splitlines()
+
+
+async def test_a_list_has_a_header_and_a_line_for_each_job(capsys):
+    """For readers the columns are named; for machines there is nothing but the jobs."""
+    views = [JobView("job_1", "queued", "queued"), JobView("job_2", "queued", "queued")]
+    assert [line.split()[0] for line in await shown(views, capsys)] == ["id", "job_1", "job_2"]
+    assert [json.loads(line)["id"] for line in await shown(views, capsys, json=True)] == ["job_1", "job_2"]
+
+
+async def test_no_jobs_are_said_to_be_none(capsys):
+    """An empty list is a word for readers, and nothing for machines."""
+    assert await shown([], capsys) == ["no jobs"]
+    assert await shown([], capsys, json=True) == []
+
+
+@pytest.mark.parametrize(("status", "known"), [("running", True), ("Succeeded", True), ("bogus", False)])
+def test_a_status_that_nobody_knows_is_doubted(capsys, status, known):
+    """A word of no status is asked for all the same, for the server may know more; but the known ones are named."""
+    doubt(status)
+    said = capsys.readouterr().err
+    assert ("queued, running, completed, failed, canceled, expired" in said) is not known

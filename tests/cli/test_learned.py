@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sumeasync.cli.learned import learn, read_learned, span_of
+from sumeasync.cli.learned import learn, read_learned, run_of, span_of
 from sumeasync.core.records import Created, Delivered, Ended, Intent, Record, Saved
-from sumeasync.errors import JournalError
+from sumeasync.errors import JournalError, UsageError
 from sumeasync.io.journal import Journal
 from sumeasync.io.local import LocalDisk
 from sumeasync.io.replay import JOURNAL
@@ -63,6 +63,52 @@ def test_a_span_is_as_narrow_as_what_is_known(record: Ended, span: tuple[float, 
     assert span_of(record) == span
 
 
+@pytest.mark.parametrize(
+    ("record", "span"),
+    [
+        (ended(0), (10.0, 12.0)),
+        (ended(0, started_at=104.0), (6.0, 8.0)),
+        (ended(0, started_at=111.0), (0.0, 1.0)),
+        (ended(0, started_at=104.0, server_seconds=11.5), (7.5, 7.5)),
+        (ended(0, started_at=90.0), (10.0, 12.0)),
+        (ended(0, created_at=None, started_at=104.0), None),
+    ],
+)
+def test_a_run_is_counted_from_the_start_that_was_seen(record: Ended, span: tuple[float, float] | None) -> None:
+    """What a job waited at the server is not part of its run; where no start was seen, its creation counts."""
+    assert run_of(record) == span
+
+
+def test_durations_and_runs_are_told_apart() -> None:
+    """Of each type both are learned, with the number of jobs that were seen to start."""
+    records = [ended(n, started_at=104.0 if n < 3 else None) for n in range(8)]
+    learned = asyncio.run(learn(journal(*records)))
+    assert learned.durations["face_swap"].spans[0] == (10.0, 12.0)
+    assert [learned.runs["face_swap"].spans[n] for n in (0, -1)] == [(6.0, 8.0), (17.0, 19.0)]
+    assert learned.starts == {"face_swap": 3}
+
+
+def test_another_run_teaches_what_this_one_does_not_know(tmp_path: Path) -> None:
+    """Durations of another directory stand in for types not learned here; what is finished there counts for nothing."""
+    for name, kinds, shift in (("here", ["face_swap"], 0), ("there", ["face_swap", "ads_video"], 50)):
+        (tmp_path / name).mkdir()
+        records = [ended(n + shift, type=kind) for kind in kinds for n in range(8)]
+        (tmp_path / name / JOURNAL).write_bytes(journal(*records))
+    learned = read_learned(tmp_path / "here", str(tmp_path / "there"))
+    assert [learned.durations[type].spans[0] for type in ("face_swap", "ads_video")] == [(10.0, 12.0), (60.0, 62.0)]
+    assert len(learned.history) == 8
+
+
+def test_a_run_to_learn_from_must_be_one(tmp_path: Path) -> None:
+    """What is named to learn from, and holds no run, is refused; so is a file in place of a directory."""
+    with pytest.raises(UsageError, match="no run to learn from"):
+        read_learned(None, str(tmp_path))
+    (tmp_path / "file").touch()
+    for names in ((None, str(tmp_path / "file")), (tmp_path / "file", None)):
+        with pytest.raises(UsageError, match="is a file"):
+            read_learned(*names)
+
+
 def test_media_are_counted_by_type() -> None:
     """Bytes and jobs whose media were saved are summed up by the type of job."""
     file = Media("x", 10, "00", "video/mp4")
@@ -100,7 +146,8 @@ def test_a_damaged_journal_is_an_error(tmp_path: Path) -> None:
 
     async def fill() -> None:
         opened = await Journal.open(LocalDisk(tmp_path))
-        await opened.append(*map(ended, range(3)))
+        for number in range(3):
+            await opened.append(ended(number))
         await opened.aclose()
 
     asyncio.run(fill())

@@ -135,3 +135,14 @@ def test_a_named_form_wins_over_the_suffix(folder):
 def test_adopted_ids_are_watched_once():
     """An id given twice is watched once."""
     assert [spec.job_id for spec in adopt(["job_1", "job_2", "job_1"]).specs] == ["job_1", "job_2"]
+
+
+def test_bad_lines_and_unusable_files_are_reported_together(folder):
+    """Whatever is wrong is told at once, in the order of the lines."""
+    text = "\n".join([ingest("none.mp4"), "nonsense", image("a"), image("a"), ingest("gone.mp4")])
+    assert [problem[:13] for problem in problems_of(write(folder, text))] == [
+        "line 1: the f",
+        "line 2: not v",
+        "line 4: key '",
+        "line 5: the f",
+    ]

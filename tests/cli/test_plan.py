@@ -91,7 +91,7 @@ def test_settings_are_those_of_a_run(manifest: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "error", "words"),
     [
-        (["bad.jsonl"], ManifestError, "2 problems"),
+        (["bad.jsonl"], ManifestError, "3 problems"),
         (["gone.jsonl"], UsageError, "cannot be read"),
         (["m.jsonl", "--read-rate", "fast"], SettingsError, "not a rate"),
         (["m.jsonl", "--cost", "2"], UsageError, "TYPE=CREDITS"),
@@ -118,3 +118,19 @@ def test_a_cost_must_be_a_number_of_a_type(text: str) -> None:
 def test_costs_are_read() -> None:
     """Fractions are fine, and the last word counts."""
     assert read_costs(["a=1", "b=0", "a=2.5"]) == {"a": 2.5, "b": 0.0}
+
+
+@pytest.mark.parametrize("name", ["typo", "."])
+def test_where_there_is_no_run_nothing_is_learned_and_that_is_said(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """An --out that is no run yet is planned for, with a word on it that does not disturb --json."""
+    monkeypatch.chdir(manifest.parent)
+    result = plan(manifest, "--out", name, "--json")
+    assert json.loads(result.stdout)["specs"] == 14
+    assert result.stderr == f"note: there is no run in '{name}' yet; nothing is learned from it\n"
+
+
+def test_a_run_to_learn_from_must_be_there(manifest: Path) -> None:
+    """As with a run, --learn-from of no run is an error."""
+    assert "no run to learn from in 'typo'" in str(plan(manifest, "--learn-from", "typo").exception)

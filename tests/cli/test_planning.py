@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from sumeasync.cli import planning
@@ -65,7 +66,7 @@ def test_a_plan_comes_true(settings: Settings, concurrency: int | None) -> None:
     foreseen = rehearse(planned, seed=3).report
 
     async def over_http() -> Report:
-        async with Rig(world_settings(planned), seed=3, latency=(0.075, 0.075)) as rig:
+        async with Rig(world_settings(planned, 3), seed=3, latency=(0.075, 0.075)) as rig:
             async with rig.engine(settings, disk=None, rng=Random("plan 3")) as engine:
                 run = engine.run(planned.specs)
                 assert all([outcome.ok async for outcome in run])
@@ -160,14 +161,14 @@ def test_a_create_without_an_answer_is_looked_for_as_in_a_run() -> None:
 def test_the_finish_is_that_of_several_rehearsals() -> None:
     """The first, the middle and the last finish of as many seeds are told, and the middle one's figures."""
     batch = plan(specs(4, "ads_video"), seed=14)
-    reports = sorted((rehearse(batch, 14 + n).report for n in range(5)), key=lambda report: report.seconds)
+    reports = sorted((rehearse(batch, 14 + n).report for n in range(15)), key=lambda report: report.seconds)
     forecast = foresee(batch)
-    assert forecast.finish_seconds == Range(*(reports[n].seconds for n in (0, 2, 4)))
-    assert forecast.requests == reports[2].requests
-    assert len({report.seconds for report in reports}) == 5
+    assert forecast.finish_seconds == Range(*(reports[n].seconds for n in (0, 7, 14)))
+    assert forecast.requests == reports[7].requests
+    assert len({report.seconds for report in reports}) == 15
 
 
-@pytest.mark.parametrize(("count", "rehearsals"), [(200, 5), (201, 3), (1000, 3), (1001, 1)])
+@pytest.mark.parametrize(("count", "rehearsals"), [(225, 15), (300, 11), (500, 7), (1000, 3), (1801, 1), (9000, 1)])
 def test_a_large_batch_is_rehearsed_less_often(monkeypatch: pytest.MonkeyPatch, count: int, rehearsals: int) -> None:
     """What takes long to rehearse is rehearsed once; its parts are many enough to even out."""
     one = rehearse(plan(specs(1)), 0)
@@ -226,7 +227,7 @@ def test_the_other_surface_can_be_planned() -> None:
 def test_figures_agree() -> None:
     """Shares, peak and delays are those of the run: all bounded, and the first result is not after the last."""
     forecast = foresee(plan(specs(40), PUBLISHED))
-    assert forecast.rehearsals == 5
+    assert forecast.rehearsals == 15
     assert 0.9 < (forecast.create_share or 0.0) <= 1.0
     assert 0.0 < (forecast.read_share or 0.0) <= 1.0
     assert 1 <= forecast.peak_in_flight <= 10
@@ -250,9 +251,33 @@ def test_the_peak_is_the_most_that_overlap(spans: list[tuple[float, float]], mos
     assert peak(spans) == most
 
 
-def test_learned_durations_are_drawn_in_the_world() -> None:
-    """The simulated service runs a learned type without any queue beside."""
-    seen = Observed(((5.0, 5.0),))
-    settings = world_settings(plan(specs(1), learned=Learned(durations={"image_generation": seen})))
-    kind = settings.of("image_generation")
+FROM_CREATION, FROM_START = Observed(((50.0, 50.0),)), Observed(((5.0, 5.0),))
+
+
+@pytest.mark.parametrize(("concurrency", "seen"), [(None, FROM_CREATION), (4, FROM_START)])
+def test_learned_durations_are_drawn_in_the_world(concurrency: int | None, seen: Observed) -> None:
+    """Jobs take what they took from their creation, or, where they wait for a place here too, from their start."""
+    learned = Learned(durations={"image_generation": FROM_CREATION}, runs={"image_generation": FROM_START})
+    kind = world_settings(plan(specs(1), learned=learned, concurrency=concurrency), 0).of("image_generation")
     assert (kind.run, kind.queue.draw(Random(1)), kind.credits) == (seen, 0.0, 0)
+
+
+def test_every_rehearsal_knows_the_learned_durations_a_little_differently() -> None:
+    """What a few jobs teach is uncertain: rehearsals differ by more than what they draw."""
+    seen = {"image_generation": Observed(tuple((n, n + 1.0) for n in range(5, 25)))}
+    batch = plan(specs(1), learned=Learned(durations=seen))
+    one, again, other = (world_settings(batch, seed).of("image_generation").run for seed in (1, 1, 2))
+    assert one == again != other
+    assert foresee(batch).types["image_generation"].learned_from == 20
+
+
+def test_waiting_at_the_server_is_not_counted_twice() -> None:
+    """Where jobs waited for a place when they were learned from, a plan with the same places comes true."""
+    kinds = {"video_generation": TypeSettings(Duration(60.0, 0.1), queue=Duration(0.0, 0.0), credits=0)}
+    world = WorldSettings(types=kinds, concurrency=4, epoch=BEGIN - 3600.0)
+    learned = earlier(specs(24, "video_generation"), world)
+    batch = [msgspec.structs.replace(spec, key=f"new-{spec.key}") for spec in specs(24, "video_generation")]
+    forecast = foresee(plan(batch, learned=learned, concurrency=4))
+    assert forecast.types["video_generation"].median_seconds == pytest.approx(60.0, rel=0.1)
+    assert forecast.types["video_generation"].starts_seen >= 16
+    assert forecast.finish_seconds.middle == pytest.approx(24 / 4 * 60.0, rel=0.12)

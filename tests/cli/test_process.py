@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -11,6 +12,14 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from yarl import URL
+
+from sumeasync.core.records import Created
+from sumeasync.core.settings import Settings
+from sumeasync.engine.folder import Folder
+from sumeasync.io.journal import Journal
+from sumeasync.io.local import LocalDisk
+from sumeasync.io.origin import ApiKey
 
 pytestmark = pytest.mark.slow
 
@@ -174,6 +183,30 @@ def test_a_job_can_be_watched_and_looked_at(base_url, manifest, tmp_path):
     shown = [sumeasync(base_url, "jobs", "result", job_id).stdout, sumeasync(base_url, "watch", job_id).stdout]
     assert all("<redacted url 127.0.0.1>" in text and "signature" not in text for text in shown)
     assert "signature=" in sumeasync(base_url, "jobs", "result", job_id, "--keep-links").stdout
+
+
+async def begin_with_another_key(out, job_id, base_url):
+    """Leave a directory in which a run with another key watched this job."""
+    journal = await Journal.open(LocalDisk(out))
+    await journal.append(Created(job_id, (job_id,), 1.0, adopted=True))
+    await journal.aclose()
+    folder = Folder(LocalDisk(out), URL(base_url).host, ApiKey("sume_live_other"))
+    await folder.write_run(Settings(), None, 1.0)
+
+
+@pytest.mark.parametrize("command", ["run", "watch"])
+def test_open_work_of_another_key_is_not_touched(base_url, manifest, tmp_path, command):
+    """A directory begun with another key is refused, exit code 2, unless the account is said to be the same."""
+    sumeasync(base_url, "run", manifest, "--out", tmp_path / "first", "-q", *FAST)
+    listed = sumeasync(base_url, "jobs", "list", "--status", "completed", "--limit", "1", "--json")
+    job_id, out = json.loads(listed.stdout)["id"], tmp_path / "out"
+    manifest.write_text(json.dumps({"job_id": job_id}))
+    asyncio.run(begin_with_another_key(out, job_id, base_url))
+    arguments = (base_url, command, manifest if command == "run" else job_id, "--out", out)
+    refused = sumeasync(*arguments)
+    assert (refused.returncode, "unfinished work of another API key" in refused.stderr) == (2, True)
+    assert "--same-account" in refused.stderr
+    assert sumeasync(*arguments, "--same-account").returncode == 0
 
 
 def test_all_jobs_can_be_listed(base_url, manifest, tmp_path):

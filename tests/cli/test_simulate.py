@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from sumeasync.cli.simulate import account, load_faults, serve_until_stopped
-from sumeasync.errors import SettingsError, UsageError
+from sumeasync.errors import UsageError
 from sumeasync.simulator import PROFILES, World
 
 
@@ -22,11 +22,10 @@ def test_faults_are_rules_in_a_file(tmp_path):
 
 
 def test_faults_that_are_neither_are_refused(tmp_path):
-    """A name that is no profile and no file, and a file that cannot be read, are usage errors."""
-    with pytest.raises(SettingsError, match="there are: none"):
-        load_faults("nope")
-    with pytest.raises(UsageError, match="cannot be read"):
-        load_faults(str(tmp_path))
+    """A name that is no profile and no readable file is a usage error that names the profiles."""
+    for name in ("nope", str(tmp_path), "a\0b"):
+        with pytest.raises(UsageError, match=r"profiles \(none, flaky, hostile\) and no file"):
+            load_faults(name)
 
 
 def test_a_port_that_is_taken_is_a_usage_error():

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from sumeasync.cli.app import app
 from sumeasync.cli.standing import read_standing
 from sumeasync.core.records import Created, Delivered, Ended, Intent, Rejected, Saved, Unknown
-from sumeasync.errors import JournalError, StorageError
+from sumeasync.errors import JournalError, StorageError, UsageError
 from sumeasync.io.journal import Journal
 from sumeasync.io.local import LocalDisk
 from sumeasync.io.lock import LOCK
@@ -42,7 +42,8 @@ def out(tmp_path):
 
     async def fill():
         journal = await Journal.open(LocalDisk(tmp_path))
-        await journal.append(*RECORDS)
+        for record in RECORDS:
+            await journal.append(record)
         await journal.aclose()
 
     asyncio.run(fill())
@@ -88,9 +89,10 @@ def test_looking_changes_nothing(out):
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-def test_a_directory_without_a_run_has_nothing_open(tmp_path):
-    """An empty directory is a run that has not begun."""
-    assert "nothing is open" in status(tmp_path).output
+def test_a_directory_without_a_run_is_a_usage_error(tmp_path):
+    """A directory that no run was in is told, not taken for a run without specs."""
+    assert isinstance(status(tmp_path).exception, UsageError)
+    assert "there is no run in" in str(status(tmp_path).exception)
 
 
 def test_a_directory_that_is_not_there_is_a_usage_error(tmp_path):

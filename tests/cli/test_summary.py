@@ -44,6 +44,12 @@ def test_a_summary_tells_what_was_done_before():
     assert lines == ["nothing new in 12.0 s", "3 specs finished earlier: 3 completed"]
 
 
+def test_what_is_no_longer_asked_for_is_not_counted_as_a_spec():
+    """Outcomes of specs that left the manifest are those of the directory, not of the specs that were skipped."""
+    lines = list(summary(report(skipped=1, earlier={"completed": 2, "failed": 1}), None))
+    assert lines[1] == "1 spec finished earlier; the directory held 2 completed, 1 failed"
+
+
 def test_jobs_that_were_found_are_told():
     """A job that was told from others in the job list is worth a look, so their number is said."""
     assert "2 jobs found in the job list" in " ".join(summary(report(found=2), None))

@@ -52,7 +52,7 @@ def test_no_name_can_break_the_line():
 
 def test_links_are_reduced_to_their_host_everywhere():
     """Links in objects, lists and texts become marks that name the host; other values stay."""
-    hidden = wording.hide_links({"url": LINK, "list": [f"see {LINK}"], "n": 3, "text": "plain"})
+    hidden = wording.presentable({"url": LINK, "list": [f"see {LINK}"], "n": 3, "text": "plain"})
     assert "secret" not in str(hidden)
     assert "media.sume.so" in hidden["url"]
     assert (hidden["n"], hidden["text"]) == (3, "plain")
@@ -63,7 +63,7 @@ def test_hiding_links_is_bounded_in_depth():
     payload = LINK
     for _ in range(500):
         payload = [payload]
-    assert "secret" not in str(wording.hide_links(payload))
+    assert "secret" not in str(wording.presentable(payload))
 
 
 def test_a_document_is_printed_without_control_characters():
@@ -88,5 +88,7 @@ def test_the_holder_of_a_directory_is_named():
 
 def test_names_of_stored_objects_are_not_shown():
     """Where an object lies in the storage is nobody's business, however deep it stands."""
-    payload = {"assets": [{"object_key": "ws_1/a.mp4", "id": "asset_1"}]}
-    assert wording.hide_links(payload) == {"assets": [{"id": "asset_1"}]}
+    names = ("object_key", "objectKey", "Storage-Key", "source_object_key")
+    payload = {"assets": [dict.fromkeys(names, "ws_1/a.mp4") | {"id": "asset_1", "url": LINK}]}
+    assert wording.presentable(payload, keep_links=True) == {"assets": [{"id": "asset_1", "url": LINK}]}
+    assert "a.mp4" not in str(wording.presentable(payload))

@@ -107,13 +107,13 @@ def test_csv_cells(cell: str, value: Any) -> None:
         ("jsonl", "\ud800", ["line 1: not valid JSON (not UTF-8)"]),
         ("jsonl", f"{LINE}\n\n{LINE}", [f"line 3: key {KEY!r} stands already at line 1; make it unique"]),
         ("json", "{", ["the manifest: not valid JSON (not JSON from character 1)"]),
-        ("json", "[]", ["the manifest: must be a JSON object"]),
+        ("json", "[]", ['the manifest: must be {"defaults": {…}, "specs": [{…}, …]}']),
         ("json", '{"specs": {}}', ['the manifest: must be {"defaults": {…}, "specs": [{…}, …]}']),
         ("json", '{"specs": [], "x": 1}', ['the manifest: must be {"defaults": {…}, "specs": [{…}, …]}']),
         ("json", '{"defaults": 1, "specs": []}', ['the manifest: must be {"defaults": {…}, "specs": [{…}, …]}']),
-        ("json", '{"specs": []}', ["the manifest is empty: write one JSON object a line"]),
+        ("json", '{"specs": []}', ['the manifest is empty: write {"defaults": {…}, "specs": [{…}, …]}']),
         ("json", '{"specs": [5]}', ["entry 1: must be a JSON object"]),
-        ("csv", "", ["the manifest is empty: write one JSON object a line"]),
+        ("csv", "", ["the manifest is empty: write a header with a column type, and one spec a row"]),
         ("csv", "type\nface_swap,x\n", ["line 2: more cells than the header has columns"]),
         ("csv", "type,prompt,prompt\nimage_generation,x,y", ["line 1: two columns have the same name"]),
         ("csv", 'type\n"face_swap"x\n', ["line 2: not valid CSV (',' expected after '\"')"]),
@@ -265,3 +265,32 @@ def test_any_table_is_specs_or_problems(rows: list[list[str]]) -> None:
     found, specs = outcome(text, "csv")
     assert bool(found) is not bool(specs)
     assert all(problem.startswith(("line ", "the manifest")) for problem in found)
+
+
+def test_a_spec_without_a_key_gets_that_of_its_line() -> None:
+    """A Spec may be made without a key; in a run it has the one that its line in a manifest would have."""
+    bare = Spec(type="image_generation", input={"prompt": "a fox"})
+    assert bare.key == ""
+    assert make_spec(bare) == make_spec(IMAGE)
+    assert make_spec(Spec(job_id="job_1")).key == "job_1"
+
+
+def test_an_empty_key_in_a_manifest_is_still_a_problem() -> None:
+    """A key that was written down must be one."""
+    assert problems('{"key": "", "job_id": "job_1"}') == [
+        "line 1: key must be 1 to 200 characters without control characters"
+    ]
+
+
+def test_specs_may_be_resolved_as_they_are_read() -> None:
+    """What a resolver gives stands for the spec; what it refuses is told with its line, beside all other problems."""
+
+    def resolve(spec: Spec) -> Spec:
+        if spec.key == "b":
+            raise ManifestError(["of no use"])
+        return Spec(spec.key + "!", job_id=spec.job_id)
+
+    assert [spec.key for spec in parse_manifest('{"key": "a", "job_id": "job_1"}', resolve=resolve)] == ["a!"]
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest('{"key": "b", "job_id": "job_1"}\nx', resolve=resolve)
+    assert [problem[:15] for problem in caught.value.problems] == ["line 1: of no u", "line 2: not val"]
