@@ -66,8 +66,11 @@ async def engine(base: str, jobs: int, speed: float, dialect: str) -> Figures:
             return clock.figures()
 
 
-async def sdk(base: str, jobs: int, speed: float) -> Figures:
-    """The vendor's client, a coroutine a job, as its page shows; its two constants of time follow the speed."""
+async def sdk(base: str, jobs: int, speed: float, at_once: int | None = None) -> Figures:
+    """The vendor's client, a coroutine a job, as its page shows; its two constants of time follow the speed.
+
+    `at_once` is how many jobs are begun before one has ended; None: all.
+    """
     import sume_client
     from sume_client.http import client as module
     from sume_client.http import retry
@@ -77,10 +80,12 @@ async def sdk(base: str, jobs: int, speed: float) -> Figures:
     quick = retry.ExponentialBackoffRetry(max_retries=usual.max_retries, initial_delay=usual.initial_delay / speed)
     module.create_default_retry_strategy = lambda: quick
     client, clock = sume_client.AsyncClient(base_url=base, api_key=KEY), Clock()
+    places = asyncio.Semaphore(at_once or jobs)
 
     async def one(number: int) -> None:
-        result = await client.subscribe(MODEL, {"prompt": f"p{number}"})
-        clock.got(result["request_id"])
+        async with places:
+            result = await client.subscribe(MODEL, {"prompt": f"p{number}"})
+            clock.got(result["request_id"])
 
     clock.start()
     ends = await asyncio.gather(*(one(number) for number in range(jobs)), return_exceptions=True)
