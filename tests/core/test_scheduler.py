@@ -370,6 +370,7 @@ class Sweeping(RuleBasedStateMachine):
         """One open request comes back."""
         found = self.open.pop(draw(st.integers(0, len(self.open) - 1)))
         self.one.release("read")
+        self.one.budget.record("read", 200, {}, self.now, self.now)
         if found is self.one.sweeps.job:
             self.page(draw)
             return
@@ -420,6 +421,7 @@ class Sweeping(RuleBasedStateMachine):
             while self.open:
                 found = self.open.pop()
                 self.one.release("read")
+                self.one.budget.record("read", 200, {}, self.now, self.now)
                 if found is self.one.sweeps.job:
                     self.one.sweeps.failed(self.now, refused=True, seconds=1.0)
                 else:

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sumeasync.core.budget.limiters import GRAIN_SECONDS, Adaptive, Pace, Quota, Window
+from sumeasync.core.budget.adaptive import Adaptive
+from sumeasync.core.budget.pace import Pace, Quota
 from sumeasync.core.budget.retryafter import MAX_RETRY_AFTER_SECONDS, LimitView, rate_limit, retry_after_seconds
+from sumeasync.core.budget.window import GRAIN_SECONDS, Window
 from sumeasync.errors import SettingsError
 from sumeasync.models import Lane
 
@@ -26,6 +28,7 @@ _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _PROBE_SECONDS = 0.25  # while one request's answer is awaited
 _FIRST_BACKOFF_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 60.0
+_FIRST_AT_ONCE, _MORE_AT_ONCE = 8.0, 1.0 / 16  # open at first, and more with each answer, while no limit is known
 _EARLY_SECONDS = 1e-9  # less than this too early is rounding
 
 
@@ -60,7 +63,8 @@ class Budget:
     """One key's request budget. `now` is monotonic seconds, `wall_now` epoch seconds.
 
     `read`, `create` and `media` are kept as an even pace; `read_day` and `create_day` may be spent as fast as the pace
-    allows. A lane without a rate is free until the server announces a limit or refuses. A configured limit is never
+    allows. A lane without a rate is free until the server announces a limit or refuses, but for how many requests are
+    open: 8 at first, and one more for every 16 useful answers (not for media). A configured limit is never
     exceeded in any window; an announced one by at most 5 %, where its windows meet, and never in the server's own.
     """
 
@@ -76,7 +80,7 @@ class Budget:
         self._lanes: dict[Lane, _Lane] = {
             "read": _Lane(read, read_day),
             "create": _Lane(create, create_day),
-            "media": _Lane(media, None),
+            "media": _Lane(media, None, wary=False),  # what it brings is nothing of the API's limits
         }
 
     def reserve(self, lane: Lane, now: float) -> float:
@@ -90,64 +94,78 @@ class Budget:
         """
         state = self._lanes[lane]
         view = rate_limit(headers, wall_now)
-        self._settle(state, view, now)
-        current = state.answered()
-        asked = headers.get("retry-after")
-        hint = None if asked is None else retry_after_seconds(asked, wall_now)
-        if status == 429:
-            self.pause(lane, state.refused(hint, view, now, current=current), now)
-        elif status is None or status >= 500:
+        if view is not None or state.window is not None:
+            self._settle(state, view, now, refused=status == 429)
+        if status is None or status >= 500 or status == 429:
+            hint = retry_after_seconds(headers.get("retry-after"), wall_now)
+            if status == 429:
+                self.pause(lane, state.refused(hint, view, now), now)
+                return
+            state.answered()
             if status == 503 and hint:
                 self.pause(lane, hint, now)
         else:
-            state.admitted(now, current=current, useful=status < 400 or status == 409)  # 409: not yet, a poll's answer
+            state.admitted(now, useful=status < 400 or status == 409)  # 409: not yet, a poll's answer
 
     def pause(self, lane: Lane, seconds: float, now: float) -> None:
         """Let nothing of `lane` go for `seconds` (at most an hour), nor of a lane known to share its bucket."""
         until = now + min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS)
-        window = self._lanes[lane].window
+        paused = self._lanes[lane]
         for state in self._lanes.values():
-            if state.window is window:
+            if state is paused or (state.window is not None and state.window is paused.window):
                 state.paused_until = max(state.paused_until, until)
 
     def snapshot(self, now: float) -> dict[Lane, LaneView]:
         """How every lane stands, for display."""
         return {lane: state.view(now) for lane, state in self._lanes.items()}
 
-    def _settle(self, state: _Lane, view: LimitView | None, now: float) -> None:
+    def _settle(self, state: _Lane, view: LimitView | None, now: float, *, refused: bool) -> None:
         """Book the announcement, and find out whether lanes are paid from one bucket."""
-        if view is None:
-            state.window.answered(None, now)
-            return
-        others = [other for other in self._lanes.values() if other is not state]
-        if any(other.window is state.window for other in others) and state.window.denies(view, now):
-            state.window.in_flight -= state.in_flight
-            state.follow(Window(state.in_flight))
-        state.window.answered(view, now)
+        window = state.window
+        if window is None:
+            if refused or view is None or view.remaining is None or view.reset_seconds is None:
+                return  # who speaks only when refusing tells the rest of a window, and of no other
+            window = state.follow(Window(state.in_flight, now))
+        others = [other for other in self._lanes.values() if other is not state and other.window is not None]
+        if others and any(other.window is window for other in others) and window.denies(view, now):
+            window.in_flight -= state.in_flight
+            window = state.follow(Window(state.in_flight, now))
+        window.answered(view, now)
         for other in others:
-            if other.window is not state.window and other.window.matches(state.window):
-                state.window.absorb(other.window)
-                other.follow(state.window)
+            if other.window is not None and other.window is not window and other.window.matches(window):
+                window.absorb(other.window)
+                other.follow(window)
 
 
 class _Lane:
     """One lane's limiters, and what is known of its requests in flight."""
 
-    def __init__(self, pace: Rate | None, day: Rate | None) -> None:
+    def __init__(self, pace: Rate | None, day: Rate | None, *, wary: bool = True) -> None:
         self._pace = Pace(pace.limit, pace.seconds) if pace else None
         self._quota = Quota(day.limit, day.seconds) if day else None
         self._adaptive = Adaptive()
+        self.window: Window | None = None
         self.paused_until = -math.inf
         self.in_flight = 0
-        self._refusals = 0  # in a row
-        self._fell = False  # the rate fell in this row already
+        self._most = _FIRST_AT_ONCE if wary and pace is None else math.inf  # at once, while no limit is known
+        self._row = 0  # refusals of requests each sent after the one before was refused
         self._stale = 0  # requests still in flight from before the last refusal: their answers tell nothing new
-        self.follow(Window())
+        self._choose()
 
-    def follow(self, window: Window) -> None:
+    def follow(self, window: Window) -> Window:
+        """Be held by this announced window, and no other; the first one replaces what was guessed."""
+        if self.window is None:
+            self._adaptive = Adaptive()
         self.window = window
-        known: list[Pace | Quota] = [limiter for limiter in (self._pace, self._quota) if limiter]
-        self._limiters = (*known, self._adaptive, window)
+        self._choose()
+        return window
+
+    def _choose(self) -> None:
+        adaptive = self._adaptive if self._adaptive.rate < math.inf else None
+        if adaptive or self.window:
+            self._most = math.inf
+        limiters = (self._pace, self._quota, adaptive, self.window)
+        self._limiters = tuple(limiter for limiter in limiters if limiter)
 
     def reserve(self, now: float) -> float:
         at = self.paused_until
@@ -156,7 +174,7 @@ class _Lane:
                 at = limiter.next_at
         if at - now > _EARLY_SECONDS:
             return at - now
-        if self._refusals and self.in_flight > self._stale:
+        if self.in_flight >= (self._stale + 1 if self._row else self._most):
             return _PROBE_SECONDS
         self.in_flight += 1
         for limiter in self._limiters:
@@ -165,46 +183,41 @@ class _Lane:
 
     def answered(self) -> bool:
         """Book one reply; whether it says anything about the time after the last refusal."""
-        self.in_flight = max(0, self.in_flight - 1)
+        if self.in_flight:
+            self.in_flight -= 1
         if self._stale:
             self._stale -= 1
             return False
         return True
 
-    def admitted(self, now: float, *, current: bool, useful: bool) -> None:
+    def admitted(self, now: float, *, useful: bool) -> None:
         """The limit let a request through; only a useful reply may speed anything up."""
-        if current:
-            self._refusals = 0
-            self._fell = False
+        if self.answered() and self._row:
+            self._adaptive.recovered(now, self._row)
+            self._row = 0
+            self._choose()
         if useful:
             self._adaptive.accepted(now)
+            self._most += _MORE_AT_ONCE
 
-    def refused(self, hint: float | None, view: LimitView | None, now: float, *, current: bool) -> float:
+    def refused(self, hint: float | None, view: LimitView | None, now: float) -> float:
         """Learn from a 429; how long to pause."""
-        spent = view is not None and view.remaining == 0 and view.reset_seconds is not None
-        self._adaptive.note_refusal(now)
-        if current:
+        if self.answered():
+            self._row += 1
             self._stale = self.in_flight
-            if not spent and self._refusals < 2:  # an announced window explains itself
-                accident = self._refusals == 0 and self._adaptive.looks_accidental(now, hint or 0.0)
-                if not accident and not self._fell:
-                    self._adaptive.refused(now, hint or 0.0)
-                    self._fell = True
-            self._refusals += 1
-        if hint:
-            return hint
-        if spent and view is not None and view.reset_seconds is not None:
-            return view.reset_seconds + GRAIN_SECONDS
-        return min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(self._refusals - 1, 10), _MAX_BACKOFF_SECONDS)
+        if not hint and view is not None and view.remaining == 0 and view.reset_seconds is not None:
+            hint = view.reset_seconds + GRAIN_SECONDS
+        if self.window is None or view is None or view.remaining != 0:  # else it explains itself
+            self._adaptive.refused(now, hint or 0.0)
+        return hint or min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(self._row - 1, 10), _MAX_BACKOFF_SECONDS)
 
     def view(self, now: float) -> LaneView:
-        rates = [limiter.rate for limiter in (self._pace, self._adaptive, self.window) if limiter]
-        rate = min(rates)
-        announced = self.window.reset_at > now
+        rate = min((limiter.rate for limiter in (self._pace, self._adaptive, self.window) if limiter), default=math.inf)
+        window = self.window if self.window is not None and self.window.reset_at > now else None
         return LaneView(
             rate_per_second=rate if rate < math.inf else None,
-            remaining=max(0, int(self.window.remaining)) if announced and self.window.remaining < math.inf else None,
-            reset_seconds=self.window.reset_at - now if announced else None,
+            remaining=max(0, int(window.remaining)) if window else None,
+            reset_seconds=window.reset_at - now if window else None,
             left_today=self._quota.left(now) if self._quota else None,
             paused_seconds=max(0.0, self.paused_until - now),
             in_flight=self.in_flight,

@@ -28,9 +28,13 @@ _DATES = (  # RFC 9110, 5.6.7; the weekday is not looked at
     re.compile(rf"[A-Z][a-z]+ {_MONTH} +(?P<day>\d\d?) {_TIME} (?P<year>\d{{4}})", re.ASCII),
 )
 _PARAMETER = re.compile(r"\b([a-z]+)\s*=\s*([0-9]+(?:\.[0-9]*)?)", re.IGNORECASE)
+_MEMBER = re.compile(r'("[^"]*"|[\w.*-]+)((?:\s*;[^,;]*)+)', re.ASCII)
+_LEFT = re.compile(r";\s*r\s*=\s*([0-9]+(?:\.[0-9]*)?)")
 _FIELDS = ("limit", "remaining", "reset")
 _SHORT_FIELDS = {"q": "limit", "r": "remaining", "t": "reset"}
 _PREFIXES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-")
+_SEPARATE = tuple((field, tuple(prefix + field for prefix in _PREFIXES)) for field in _FIELDS)
+_PLAIN = re.compile(r"[0-9]{1,15}")
 _COMBINED = ("ratelimit", "ratelimit-policy")
 _NAMES = frozenset([*_COMBINED, *(prefix + field for prefix in _PREFIXES for field in _FIELDS)])
 
@@ -65,18 +69,32 @@ def rate_limit(headers: Mapping[str, str], wall_now: float) -> LimitView | None:
     if _NAMES.isdisjoint(headers):
         return None  # the usual case, and this is asked for every answer
     found = dict[str, float]()
-    for name in _COMBINED:  # of several policies the first one named counts
-        for key, number in _PARAMETER.findall(headers.get(name, "")):
-            found.setdefault(_SHORT_FIELDS.get(key, key).lower(), float(number))
-    for field in _FIELDS:
-        text = next((headers[prefix + field] for prefix in _PREFIXES if prefix + field in headers), "")
-        # A list such as "100, 100;w=60" opens with the value; what follows describes the policy.
-        values = [*_seconds(text), *(date + wall_now for date in _dates(text, wall_now))]
-        if values:
-            found.setdefault(field, max(0.0, values[0]))
+    if "ratelimit" in headers or "ratelimit-policy" in headers:
+        for part in _tightest(headers.get("ratelimit", ""), headers.get("ratelimit-policy", "")):
+            for key, number in _PARAMETER.findall(part):
+                found.setdefault(_SHORT_FIELDS.get(key, key).lower(), float(number))
+    for field, names in _SEPARATE:
+        if field not in found and (text := next(filter(None, map(headers.get, names)), None)) is not None:
+            values = [float(text)] if _PLAIN.fullmatch(text) else _values(text, wall_now)
+            if values:
+                found[field] = max(0.0, values[0])
     if found.keys().isdisjoint(_FIELDS):
         return None
     return LimitView(found.get("limit"), found.get("remaining"), _until(found.get("reset"), wall_now))
+
+
+def _tightest(limits: str, policies: str) -> tuple[str, str]:
+    """Of limits such as ``"day";r=900;t=4000, "minute";r=3;t=12`` the one with least left, and the policy it names."""
+    members = [(name, text) for name, text in _MEMBER.findall(limits) if _LEFT.search(text)]
+    if not members:
+        return limits, policies
+    name, text = min(members, key=lambda member: float(_LEFT.findall(member[1])[0]))
+    return text, dict(_MEMBER.findall(policies)).get(name, policies)
+
+
+def _values(text: str, wall_now: float) -> list[float]:
+    """What a list such as "100, 100;w=60" opens with; what follows describes the policy."""
+    return [*_seconds(text), *(date + wall_now for date in _dates(text, wall_now))]
 
 
 def _until(reset: float | None, wall_now: float) -> float | None:

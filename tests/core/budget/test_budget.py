@@ -54,6 +54,20 @@ class SlidingWindow:
         return admitted, self.limit - len(self.times), self.times[0] + self.seconds - now
 
 
+class TokenBucket:
+    def __init__(self, limit: int, seconds: float = 60.0, full: float = 30.0) -> None:
+        self.limit, self.seconds = limit, seconds
+        self.full = self.tokens = full
+        self.at = -math.inf
+
+    def hit(self, now: float) -> tuple[bool, int, float]:
+        rate = self.limit / self.seconds
+        self.tokens, self.at = min(self.full, self.tokens + rate * (now - self.at)), now
+        admitted = self.tokens >= 1.0
+        self.tokens -= admitted
+        return admitted, int(self.tokens), max(0.0, 1.0 - self.tokens) / rate
+
+
 def no_headers(admitted: bool, limit: int, remaining: int, reset: float) -> Mapping[str, str]:
     """A server that says nothing."""
     return {}
@@ -133,10 +147,11 @@ def test_announced_limit(limit, minutes, at_once, rounded, configured: bool, see
 
 @SEEDS
 def test_announced_limit_met_by_a_volley(seed: int) -> None:
-    """Where a volley meets the limit before anything was announced, no 429 follows the first second's."""
-    used, refused = simulate(Budget(), FixedWindow(10), announce(math.ceil), seed=seed, at_once=50)
+    """Where a limit is small only what was in flight at first is refused, and then nothing."""
+    used, refused = simulate(Budget(), FixedWindow(5), announce(math.ceil), seed=seed, at_once=50)
+    assert 0 < len(refused) <= 3
     assert max(refused) < 1.0
-    assert used >= 0.95
+    assert used >= 0.94
 
 
 @SEEDS
@@ -145,6 +160,91 @@ def test_announced_sliding_window(seed: int) -> None:
     used, refused = simulate(Budget(), SlidingWindow(120), announce(math.ceil), seed=seed)
     assert refused == []
     assert used >= 0.95
+
+
+@SEEDS
+@pytest.mark.parametrize("server", [FixedWindow, SlidingWindow], ids=["fixed", "sliding"])
+def test_limit_announced_by_refusals_alone(server: Callable[[int], Enforcer], seed: int) -> None:
+    """A server that announces its limit only when refusing is not refused by window after window."""
+    headers = announce(math.ceil)
+    used, refused = simulate(
+        Budget(), server(120), lambda admitted, *rest: {} if admitted else headers(admitted, *rest), seed=seed
+    )
+    assert sum(second > 180.0 for second in refused) <= 6
+    assert used >= 0.94
+
+
+def test_announcements_replace_guesses() -> None:
+    """What was guessed from refusals is forgotten when the server begins to announce its limit."""
+    budget = Budget()
+    answer(budget, 429, 0.0, retry_after="30")
+    answer(budget, 200, 30.0)
+    assert budget.snapshot(30.0)["read"].rate_per_second == pytest.approx(0.7)
+    answer(budget, 200, 40.0, **told(1200, 1100, 60))
+    assert budget.snapshot(40.0)["read"].rate_per_second == 20.0
+
+
+@SEEDS
+@pytest.mark.parametrize("server", [FixedWindow, SlidingWindow, TokenBucket], ids=["fixed", "sliding", "bucket"])
+@pytest.mark.parametrize(("headers", "most"), [(no_headers, 28), (hint_only, 20)])
+def test_a_silent_limit_is_met_by_half_a_volley(server: Callable[[int], Enforcer], headers, most, seed: int) -> None:
+    """The first time a limit of 120 a minute is met, about half of the 32 places are taken, and few probes follow."""
+    _, refused = simulate(Budget(), server(120), headers, minutes=2, seed=seed, at_once=32)
+    assert 0 < sum(second < 60.0 for second in refused) <= most
+
+
+@SEEDS
+def test_a_bucket_hardly_overrun_is_found_at_once(seed: int) -> None:
+    """Also where a great burst was let through before, a steady refusal of few is soon understood."""
+    _, refused = simulate(Budget(), TokenBucket(1200, full=600.0), minutes=20, seed=seed, at_once=6)
+    assert len(refused) <= 40  # 400 if they were taken for noise
+
+
+@SEEDS
+def test_a_doubled_limit_is_found(seed: int) -> None:
+    """When a silent limit doubles after half an hour, another half is enough to use it."""
+
+    class Doubling(FixedWindow):
+        def hit(self, now: float) -> tuple[bool, int, float]:
+            self.limit = 120 if now < 2800.0 else 240
+            return super().hit(now)
+
+    budget = Budget()
+    simulate(budget, Doubling(120), minutes=60, seed=seed)
+    assert budget.snapshot(4600.0)["read"].rate_per_second >= 3.6
+
+
+def test_no_limit_slows_nothing() -> None:
+    """Without a limit 32 at once are soon allowed: within a minute 97 % of what they can do is done."""
+    _, refused = simulate(Budget(), FixedWindow(10**9), minutes=1, at_once=32)
+    budget = Budget()
+    for index in range(400):
+        answer(budget, 200, 0.01 * index)
+    assert refused == []
+    assert [budget.reserve("read", 5.0) for _ in range(32)] == [0.0] * 32
+
+
+@pytest.mark.parametrize("status", [None, 404, 500])
+def test_only_useful_answers_open_places(status: int | None) -> None:
+    """Eight may be open at first, and fast errors make it no more."""
+    budget = Budget()
+    for index in range(400):
+        answer(budget, status, 0.01 * index)
+    delays = [budget.reserve("read", 5.0) for _ in range(9)]
+    assert (delays[:8], delays[8] > 0.0) == ([0.0] * 8, True)
+
+
+def test_places_are_free_under_an_announced_limit() -> None:
+    """Where the server says what it allows nothing else holds requests back, however slow the answers are."""
+    budget = Budget()
+    answer(budget, 200, 0.0, **told(6000, 5000, 60))
+    assert [budget.reserve("read", 0.1 * index) for index in range(1, 33)] == [0.0] * 32
+
+
+@pytest.mark.parametrize(("budget", "lane"), [(Budget(read=Rate(10_000, 1.0)), "read"), (Budget(), "media")])
+def test_places_are_free_where_no_limit_is_sought(budget: Budget, lane) -> None:
+    """With the rate set, and for media, nothing is held back."""
+    assert [budget.reserve(lane, 0.0) for _ in range(32)] == [0.0] * 32
 
 
 @SEEDS
@@ -209,9 +309,11 @@ def test_pauses_never_shorten() -> None:
 def test_spent_window_pauses_until_its_reset() -> None:
     """A 429 that announces nothing left waits for the announced reset, and lowers no rate."""
     budget = Budget()
-    answer(budget, 429, 0.0, **told(1200, 0, 20))
-    assert budget.reserve("read", 0.0) == 21.0
-    assert budget.snapshot(0.0)["read"].rate_per_second == 60.0
+    answer(budget, 200, 0.0, **told(1200, 600, 30))
+    answer(budget, 429, 10.0, retry_after="0", **told(1200, 0, 20))
+    assert budget.reserve("read", 10.0) == 21.0  # also when the hint is no hint
+    answer(budget, 200, 31.0, **told(1200, 1199, 60))
+    assert budget.snapshot(31.0)["read"].rate_per_second == 20.0
 
 
 def test_backoff_doubles_and_ends() -> None:
@@ -228,15 +330,16 @@ def test_backoff_doubles_and_ends() -> None:
 
 
 def test_one_volley_is_one_refusal() -> None:
-    """Twenty requests refused together lower the rate once and lengthen the pause once."""
+    """Requests refused together lower the rate once, when it opens again, and lengthen the pause once."""
     budget = Budget()
-    for _ in range(40):
-        assert budget.reserve("read", 0.0) == 0.0
-    for index in range(40):
-        budget.record("read", 200 if index < 20 else 429, {}, 1.0, WALL)
-    view = budget.snapshot(1.0)["read"]
-    assert view.rate_per_second == pytest.approx(0.7 * 20.0)
-    assert view.paused_seconds == 1.0
+    for index in range(400):
+        answer(budget, 200, 0.05 * index)
+    assert [budget.reserve("read", 20.0) for _ in range(20)] == [0.0] * 20
+    for _ in range(20):
+        budget.record("read", 429, {}, 20.0, WALL)
+    assert budget.snapshot(20.0)["read"].paused_seconds == 1.0
+    answer(budget, 200, 21.0)
+    assert budget.snapshot(21.0)["read"].rate_per_second == pytest.approx(0.7 * 20.0, rel=0.01)
 
 
 def test_one_probe_after_a_refusal() -> None:
@@ -265,12 +368,12 @@ def test_errors_never_speed_up(status: int | None) -> None:
     budget = Budget()
     for second in range(60):
         answer(budget, 200, float(second))
-    for second in (60.0, 62.0):  # the second says that the first was no accident
-        answer(budget, 429, second)
-    before = budget.snapshot(62.0)["read"].rate_per_second
+    answer(budget, 429, 60.0, retry_after="5")
+    answer(budget, 200, 65.0)
+    before = budget.snapshot(65.0)["read"].rate_per_second
     for second in range(100, 1000, 2):
         answer(budget, status, float(second))
-    assert budget.snapshot(1000.0)["read"].rate_per_second == before == pytest.approx(0.7, abs=0.03)
+    assert budget.snapshot(1000.0)["read"].rate_per_second == before == pytest.approx(0.7, abs=0.05)
 
 
 @SEEDS
@@ -282,8 +385,10 @@ def test_rare_refusals_are_accidents(seed: int) -> None:
             return chance.random() >= 0.0125, 0, 1.0
 
     chance = random.Random(seed)
-    served, _ = simulate(Budget(), Moody(120), minutes=20, seed=seed, at_once=1)
-    assert served >= 1.0
+    modest, _ = simulate(Budget(), Moody(120), minutes=20, seed=seed, at_once=1)
+    greedy, _ = simulate(Budget(), Moody(120), minutes=20, seed=seed, at_once=8)
+    assert modest >= 1.0  # 2 a second
+    assert greedy >= 10.0
 
 
 @SEEDS
@@ -385,6 +490,22 @@ def test_reserve_is_cheap() -> None:
     budget, clock = Budget(read=Rate(1e9, 1.0), read_day=Rate(1e12, 86_400.0)), iter(range(100_000))
     best = min(timeit.repeat(lambda: budget.reserve("read", next(clock)), number=5_000, repeat=5)) / 5_000
     assert best < 20e-6  # about 1.2 µs on an idle machine
+
+
+@pytest.mark.parametrize(("limited", "seconds"), [(False, 6e-6), (True, 40e-6)])
+def test_recording_is_cheap(limited: bool, seconds: float) -> None:
+    """An answer costs little: 0.6 µs with its request where nothing is limited, 6 µs with a limit announced."""
+    headers = {"content-type": "application/json", "date": "-", "server": "-", "x-request-id": "-"}
+    if limited:
+        headers |= {"ratelimit-limit": "100000", "ratelimit-remaining": "90000", "ratelimit-reset": "30"}
+    budget, clock = Budget(), iter(range(100_000))
+
+    def exchange() -> None:
+        now = float(next(clock))
+        budget.reserve("read", now)
+        budget.record("read", 200, headers, now, WALL)
+
+    assert min(timeit.repeat(exchange, number=3_000, repeat=5)) / 3_000 < seconds
 
 
 class Machine(RuleBasedStateMachine):

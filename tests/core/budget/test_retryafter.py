@@ -89,6 +89,15 @@ def test_any_text(text: str, wall_now: float) -> None:
         ({"ratelimit": "limit=100, remaining=3, reset=12"}, LimitView(100, 3, 12)),
         ({"ratelimit": '"default";r=3;t=12', "ratelimit-policy": '"default";q=100;w=60'}, LimitView(100, 3, 12)),
         ({"ratelimit": '"minute";r=3;t=12, "day";r=900;t=4000'}, LimitView(None, 3, 12)),
+        ({"ratelimit": "limit=100, remaining=3, reset=12", "x-ratelimit-remaining": "9"}, LimitView(100, 3, 12)),
+        (
+            {
+                "ratelimit": '"day";r=9000;t=40000, "minute";r=30;t=12',
+                "ratelimit-policy": '"day";q=10000;w=86400, "minute";q=120;w=60',
+            },
+            LimitView(120, 30, 12),
+        ),
+        ({"ratelimit": '"day";r=2;t=40000, "minute";r=30;t=12'}, LimitView(None, 2, 40_000)),
         ({"ratelimit-policy": "100;w=60"}, None),
         ({"x-ratelimit-reset": "784111777"}, LimitView(None, None, 86_400)),
         ({"ratelimit-remaining": "-4", "ratelimit-reset": "-1"}, LimitView(None, 0, 0)),

@@ -1,0 +1,143 @@
+"""The limit the server announces, kept as its windows are."""
+
+from __future__ import annotations
+
+import math
+
+from sumeasync.core.budget.retryafter import LimitView
+
+__all__ = ["GRAIN_SECONDS", "Window"]
+
+GRAIN_SECONDS = 1.0
+"""Servers announce whole seconds, rounded either way: a reset is trusted no further than this."""
+
+
+class Window:
+    """A limit the server announces: `limit` requests in each window, and when the present one resets.
+
+    Requests go at an even pace below the limit, which holds in every window wherever it begins (see `Pace`); so the
+    reset, announced in whole seconds and rounded who knows how, need not be known exactly. The length of the windows
+    must: it is the largest reset announced, or a second more. The longer one is assumed until the server's own count
+    of a window's requests, held against the pace, proves the shorter.
+
+    `remaining - in_flight` never promises too much: the smallest `remaining` of the window was true when some answer
+    left the server, and only requests still unanswered can have been counted since. When it runs short although the
+    pace was kept, others spend from the same window: the rest is spread over the time until the reset.
+    """
+
+    __slots__ = (
+        "_assumed", "_even_since", "_length", "_most_used", "_sent", "_sent_at", "_spare", "_whole",
+        "in_flight", "limit", "next_at", "remaining", "reset_at",
+    )  # fmt: skip  # one name a line would hide the list
+
+    _SAME_SECONDS = 2 * GRAIN_SECONDS  # two announced resets this close are one window
+    _SHARE = 0.98
+    _COARSE = 10 * GRAIN_SECONDS  # in shorter windows the grain hides whether others spend
+    _PROOF_WINDOWS = 3.0
+
+    def __init__(self, in_flight: int = 0, sent_at: float = -math.inf) -> None:
+        self.in_flight = in_flight
+        self.limit = self.remaining = math.inf
+        self.reset_at = self.next_at = -math.inf
+        self._sent_at = sent_at
+        self._length = 0.0  # the longest reset announced
+        self._spare = GRAIN_SECONDS  # by which a window may be longer
+        self._whole = False  # a window was seen from its start
+        self._assumed = False  # the present window was never announced, only expected
+        self._even_since, self._sent, self._most_used = math.inf, 0, 0.0
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that the announced limit comes to."""
+        return self.limit / self._length if self._length else math.inf
+
+    def take(self, now: float) -> None:
+        """Pay for one request."""
+        if now >= self.reset_at + GRAIN_SECONDS and self._length:
+            self.remaining = self.limit
+            self._assumed = True
+            self.reset_at += self._length * math.ceil((now - self.reset_at) / self._length)
+        self.in_flight += 1
+        self._sent += 1
+        self._sent_at = now
+        self._plan(now)
+
+    def answered(self, view: LimitView | None, now: float) -> None:
+        """One request was answered, or never will be (`view` None); call once for each `take`."""
+        self.in_flight = max(0, self.in_flight - 1)
+        if view is None or view.remaining is None or view.reset_seconds is None:
+            self.remaining -= 1  # it may have been counted
+        else:
+            self._learn(view, view.remaining, now + view.reset_seconds, now)
+            self._prove(view.remaining, now)
+        self._plan(now)
+
+    def denies(self, view: LimitView | None, now: float) -> bool:
+        """Whether `view` cannot be of this window: more remains than this window's answers allow."""
+        if view is None or view.remaining is None or view.reset_seconds is None:
+            return False
+        same = abs(now + view.reset_seconds - self.reset_at) <= self._SAME_SECONDS and view.limit == self.limit
+        return not same or view.remaining > self.remaining + self.in_flight + 0.1 * self.limit + 2
+
+    def matches(self, other: Window) -> bool:
+        """Whether both tell of one bucket: same limit, same reset, and the same part of it visibly spent."""
+        return (
+            self.limit == other.limit
+            and abs(self.reset_at - other.reset_at) <= self._SAME_SECONDS
+            and abs(self.remaining - other.remaining) <= self.in_flight + other.in_flight + 1
+            and self.remaining < 0.9 * self.limit
+        )
+
+    def absorb(self, other: Window) -> None:
+        """Stand for `other` too."""
+        self.in_flight += other.in_flight
+        self.remaining = min(self.remaining, other.remaining)
+        self.reset_at = max(self.reset_at, other.reset_at)
+        self._sent_at = max(self._sent_at, other._sent_at)
+
+    def _learn(self, view: LimitView, remaining: float, reset_at: float, now: float) -> None:
+        limit = view.limit or max(remaining + 1, self.limit if self.limit < math.inf else 0)
+        late = reset_at > self.reset_at + self._SAME_SECONDS
+        jumped = remaining > self.remaining + self.in_flight + 1  # more than answers out of order can explain
+        fresh = late or jumped or self._assumed or (now >= self.reset_at and remaining > self.remaining)
+        if fresh or limit != self.limit:
+            # Untouched right after the last one ended, it is seen from its start: then the reset is the whole length.
+            whole = abs(now - self.reset_at) <= 2 * self._SAME_SECONDS and remaining >= limit - self.in_flight - 1
+            known = 0.0 if whole or limit != self.limit else self._length
+            length = max(known, reset_at - now, GRAIN_SECONDS)
+            if limit != self.limit or abs(length - self._length) > 0.5 * GRAIN_SECONDS:
+                self._spare, self._even_since = GRAIN_SECONDS, now
+                self._sent, self._most_used = 0, 0.0
+            self._length, self._whole = length, whole or known > 0.0
+            self.limit, self.remaining, self.reset_at, self._assumed = limit, remaining, reset_at, False
+        elif reset_at >= self.reset_at - self._SAME_SECONDS:
+            self.remaining = min(self.remaining, remaining)
+            self.reset_at = max(self.reset_at, reset_at)
+        elif reset_at > now + self._SAME_SECONDS:  # not the echo of a window just past: the server knows better
+            self.remaining, self.reset_at = remaining, reset_at
+
+    def _prove(self, remaining: float, now: float) -> None:
+        """Find out from the most the server ever counts in a window, at an even pace, whether windows are shorter."""
+        if self._spare == 0.0 or not self._whole:
+            return
+        self._most_used = max(self._most_used, self.limit - remaining)
+        seconds, rate = now - self._even_since, self._SHARE * self.limit / (self._length + self._spare)
+        if seconds >= self._PROOF_WINDOWS * (self._length + self._spare):
+            busy = self._sent >= 0.8 * rate * seconds
+            if busy and self._most_used <= rate * (self._length + 0.5 * self._spare) + 0.5:
+                self._spare = 0.0
+            self._even_since, self._sent, self._most_used = now, 0, 0.0
+
+    def _plan(self, now: float) -> None:
+        available = self.remaining - self.in_flight
+        if not self._length:
+            return
+        if available < 1:
+            self.next_at = self.reset_at + GRAIN_SECONDS
+            return
+        length, left = self._length + self._spare, self.reset_at - now
+        interval = length / (self._SHARE * self.limit)
+        short = length >= self._COARSE and available < 0.5 * self.limit * left / length - 1
+        if short or not self._whole:
+            interval = max(interval, left / (available + 1))
+        self.next_at = self._sent_at + interval

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sumeasync.core.budget.retryafter import LimitView
+from sumeasync.core.budget.window import Window
+
+
+def test_window_counts_what_is_in_flight() -> None:
+    """What the server has not yet answered may have been counted: it is not promised again."""
+    window = Window()
+    for _ in range(4):
+        window.take(0.0)
+    window.answered(LimitView(10, 4, 30.0), 1.0)
+    window.take(1.0)
+    assert window.next_at == 32.0  # 4 remain, 4 are in flight: wait for the reset and the grain
+
+
+def test_window_keeps_the_smallest_remainder() -> None:
+    """An answer that was overtaken by a later one gives nothing back."""
+    window = Window(in_flight=3)
+    window.answered(LimitView(10, 5, 30.0), 1.0)
+    window.answered(LimitView(10, 6, 30.0), 1.1)
+    assert window.remaining == 5
+
+
+def test_window_counts_the_unanswered() -> None:
+    """A request that never was answered may have been counted."""
+    window = Window(in_flight=2)
+    window.answered(LimitView(10, 5, 30.0), 1.0)
+    window.answered(None, 2.0)
+    assert window.remaining == 4
+
+
+def test_window_renews_itself() -> None:
+    """Long after the reset the whole limit is expected again."""
+    window = Window(in_flight=1)
+    window.answered(LimitView(10, 0, 30.0), 0.0)
+    window.take(95.0)
+    assert (window.remaining, window.reset_at) == (10, 120.0)
+
+
+def test_window_ignores_the_echo_of_the_last_one() -> None:
+    """An answer from the window before does not close the present one."""
+    window = Window(in_flight=2)
+    window.answered(LimitView(10, 0, 1.0), 0.0)
+    window.answered(LimitView(10, 9, 60.0), 1.0)
+    window.take(1.1)
+    window.answered(LimitView(10, 0, 0.0), 1.2)
+    assert (window.remaining, window.reset_at) == (9, 61.0)
+
+
+def test_window_follows_a_shorter_announcement() -> None:
+    """When the server goes over to a tighter limit with a nearer reset, that one holds."""
+    window = Window(in_flight=2)
+    window.answered(LimitView(10_000, 9_000, 40_000.0), 0.0)
+    window.answered(LimitView(120, 60, 30.0), 0.0)
+    assert window.rate == pytest.approx(4.0)
+    window.take(0.0)
+    window.answered(LimitView(120, 58, 10.0), 1.0)
+    assert window.reset_at == 11.0
+
+
+def test_window_learns_its_length_anew() -> None:
+    """An untouched window right after the last one shows the true length, whatever was announced before."""
+    window = Window(in_flight=2)
+    window.answered(LimitView(10, 8, 600.0), 0.0)
+    window.answered(LimitView(10, 9, 60.0), 600.5)
+    assert window.rate == pytest.approx(10 / 60)
+
+
+@pytest.mark.parametrize("view", [None, LimitView(limit=10), LimitView(10, 5)])
+def test_window_is_not_denied_by_silence(view: LimitView | None) -> None:
+    """Only an announcement with both remaining and reset can contradict a window."""
+    window = Window(in_flight=1)
+    window.answered(LimitView(10, 1, 30.0), 0.0)
+    assert not window.denies(view, 1.0)
+    assert window.denies(LimitView(10, 9, 29.0), 1.0)
+
+
+def test_window_without_a_limit() -> None:
+    """Remaining and reset alone are enough to keep a pace."""
+    window = Window(in_flight=1)
+    window.answered(LimitView(None, 9, 60.0), 0.0)
+    window.take(0.0)
+    assert window.next_at == pytest.approx(60.0 / 9)
+
+
+def test_unannounced_window_is_free() -> None:
+    """A server that announces nothing is not limited here."""
+    window = Window()
+    window.take(5.0)
+    window.answered(LimitView(limit=10), 6.0)
+    window.answered(None, 6.0)
+    assert (window.next_at, window.rate, window.in_flight) == (-math.inf, math.inf, 0)
