@@ -1,8 +1,8 @@
 """How long jobs of a type take, learned from those that ended, and what that says about when to ask.
 
 A `Model` holds the completion time of one type as a histogram over 97 log-spaced bins (half a second to a day, 13 %
-wide), from which it derives survival R(t) = P(still running at t), its integral S and the hazard h = f/R. Within a
-bin the density is constant, so R is piecewise linear, S piecewise quadratic, and every query is exact and cheap.
+wide), from which it derives survival R(t) = P(still running at t) and its integral S. Within a bin the density is
+constant, so R is piecewise linear, S piecewise quadratic, and every query is exact and cheap.
 
 What is learned:
 
@@ -11,8 +11,9 @@ What is learned:
   would pile mass where the polls happened to be; the spread lets narrow spans sharpen what wide ones leave open.
   A job that was still running when last seen is the same with no upper end.
 * Mass fades with a half-life of 200 jobs. A broad prior counts as 20 jobs and fades too.
-* 2 % of the mass is spread evenly over all bins and beyond, whatever was seen. On a logarithmic axis that is a heavy
-  tail (hazard ~ 1/t): surprises stay possible at any age, and far past the usual duration intervals grow with age.
+* Half a percent of the mass is spread evenly over all bins and beyond, whatever was seen. On a logarithmic axis that
+  is a heavy tail (hazard ~ 1/t): surprises stay possible at any age. More of it would pay for many polls before the
+  usual duration; that no job is left alone for too long is for the bounds in `core/polling/pacing.py` to see to.
 
 The model is a pure fold: the same observations in the same order give the same tables, however often it is asked.
 """
@@ -38,7 +39,7 @@ FIRST_EDGE_SECONDS, LAST_EDGE_SECONDS = 0.5, 86_400.0
 PRIOR_JOBS = 20.0
 PRIOR_SIGMA = 0.9
 HALF_LIFE_JOBS = 200.0
-TAIL_MASS = 0.02
+TAIL_MASS = 0.005
 MAX_MODELS = 256
 
 _RATIO = (LAST_EDGE_SECONDS / FIRST_EDGE_SECONDS) ** (1.0 / (BINS - 1))
@@ -58,11 +59,15 @@ _CUT_SHORT = ("canceled", "expired", "timed_out")
 
 
 class Model:
-    """The completion time of one type of job. Ages and results are seconds; an age beyond a day has hazard 0."""
+    """The completion time of one type of job. Ages and results are seconds; beyond a day nothing is expected to end.
+
+    `jobs` were learned from, `usual` is their median. `trusted` is False while recent ones were noticed at more than
+    twice the delay predicted.
+    """
 
     __slots__ = (
-        "_checked", "_density", "_integral", "_mass", "_observed", "_predicted", "_rebuild_at", "_root",
-        "_survival", "_weight", "jobs",
+        "_checked", "_density", "_integral", "_mass", "_mean", "_observed", "_predicted", "_rebuild_at", "_root",
+        "_survival", "_weight", "jobs", "trusted", "usual",
     )  # fmt: skip  # one name a line would hide the list
 
     def __init__(self, typical_seconds: float) -> None:
@@ -72,10 +77,11 @@ class Model:
         self._observed = self._predicted = 0.0
         self._checked = 0
         self.jobs = 0
+        self.trusted = True
         self._rebuild()
 
     def __repr__(self) -> str:
-        return f"Model(jobs={self.jobs}, median={self.quantile(0.5):.3g} s, trusted={self.trusted})"
+        return f"Model(jobs={self.jobs}, median={self.usual:.3g} s, trusted={self.trusted})"
 
     def survival(self, t: float) -> float:
         """R(t): the share of jobs still running at age `t`."""
@@ -92,13 +98,6 @@ class Model:
         since = t - _EDGES[index]
         return self._integral[index] + since * (self._survival[index] - 0.5 * self._density[index] * since)
 
-    def hazard(self, t: float) -> float:
-        """h(t) = f/R: the rate, a second, at which jobs of age `t` end."""
-        if not 0.0 <= t < _END:
-            return 0.0
-        index = bisect_right(_EDGES, t) - 1
-        return self._density[index] / (self._survival[index] - self._density[index] * (t - _EDGES[index]))
-
     def quantile(self, p: float) -> float:
         """The age by which a share `p` of jobs has ended; infinite when that is beyond a day."""
         left = 1.0 - p
@@ -109,53 +108,46 @@ class Model:
 
     def undetected(self, a: float, b: float) -> float:
         """A(a, b): expected seconds a job alive at age `a` will have been finished, unnoticed, by age `b`."""
-        if b <= a:
-            return 0.0
-        return max(0.0, (b - a) - (self.integral(b) - self.integral(a)) / self.survival(a))
+        if not 0.0 <= a < b:
+            return 0.0 if b <= a else self.undetected(0.0, b)
+        index = bisect_right(_EDGES, a) - 1
+        since, density = a - _EDGES[index], self._density[index] if index < BINS else 0.0
+        alive = self._survival[index] - density * since
+        before = self._integral[index] + since * (self._survival[index] - 0.5 * density * since)
+        return max(0.0, (b - a) - (self.integral(b) - before) / alive)
 
     def gap(self, a: float, threshold: float) -> float:
         """The inverse of A: how long after age `a` the expected undetected time reaches `threshold` seconds.
 
-        Infinite when it never does. With A multiplied by R(a) the sought age solves b·R(a) - S(b) = const, whose left
-        side rises from b = a on: search the edges above, then solve the quadratic within the bin.
+        Infinite when it never does. Within the bin of `a` it grows with the square of time. Beyond, with A multiplied
+        by R(a), the sought age solves b·R(a) - S(b) = const, whose left side rises from b = a on: search the edges
+        above, then solve the quadratic within the bin.
         """
         if threshold < _LEAST_SECONDS or a >= _END:
             return 0.0 if threshold < _LEAST_SECONDS else math.inf
-        a, alive, integral = max(a, 0.0), self.survival(a), self._integral
-        target = (threshold + a) * alive - self.integral(a)
+        a, integral = max(a, 0.0), self._integral
         above = bisect_right(_EDGES, a)
+        since, density = a - _EDGES[above - 1], self._density[above - 1]
+        alive = self._survival[above - 1] - density * since
+        gap = math.sqrt(2.0 * threshold * alive / density)
+        if a + gap <= _EDGES[above]:
+            return gap
+        target = (threshold + a) * alive - integral[above - 1] - since * (alive + 0.5 * density * since)
         numbers = range(BINS + 1)
-        index = bisect_right(numbers, target, lo=above, key=lambda edge: _EDGES[edge] * alive - integral[edge]) - 1
+        index = bisect_right(numbers, target, lo=above + 1, key=lambda edge: _EDGES[edge] * alive - integral[edge]) - 1
         rest = max(0.0, target - _EDGES[index] * alive + integral[index])
         slope = alive - self._survival[index]
-        if index == above - 1:  # within the bin of `a` itself: measure from `a`, where the slope begins at nought
-            slope, rest, start = 0.0, threshold * alive, a
-        else:
-            start = _EDGES[index]
         density = self._density[index] if index < BINS else 0.0
-        root = slope + math.sqrt(slope * slope + 2.0 * density * rest)
-        return start - a + 2.0 * rest / root if root > 0.0 else math.inf
-
-    def optimal_interval(self, t: float, cost_ratio: float) -> float:
-        """d*(t) = sqrt(2·c1 / (c2·h(t))): the best gap at age `t` (Keller 1974; Barlow, Hunter, Proschan 1963).
-
-        `cost_ratio` is c1/c2, the seconds of delay that one request is worth. Infinite where nothing can end.
-        """
-        hazard = self.hazard(t)
-        return math.sqrt(2.0 * cost_ratio / hazard) if hazard > 0.0 else math.inf
+        return _EDGES[index] - a + 2.0 * rest / (slope + math.sqrt(slope * slope + 2.0 * density * rest))
 
     def worth_of(self, interval: float) -> float:
         """The A that a fixed `interval` costs on a job of this typical duration of which nothing else is known.
 
         For a memoryless job h = 1/E[T] and A = h·d²/2. Spent on a known duration, the same A needs fewer polls and
-        leaves less delay, both by the same factor, the root of E[T] / (integral of sqrt(f·R))².
+        leaves less delay, both by the same factor, the root of E[T] / (integral of sqrt(f·R))²; which is at least 1
+        (Cauchy-Schwarz), however few jobs take how much longer than most. A median in place of E[T] has no such bound.
         """
-        return interval * interval / (2.0 * max(self.quantile(0.5), interval))
-
-    @property
-    def trusted(self) -> bool:
-        """False while recent jobs were noticed at more than twice the delay this model predicts."""
-        return self._checked < _CHECKED_JOBS or self._observed <= _DISTRUST * self._predicted
+        return interval * interval / (2.0 * max(self._mean, interval))
 
     def observe(self, low: float, high: float, exact: float | None = None, *, watched: bool = True) -> None:
         """Learn from one job: running at age `low`, ended by `high` (infinite: not seen to end).
@@ -183,6 +175,7 @@ class Model:
         self._observed = self._observed * _CHECKED_DECAY + delay
         self._predicted = self._predicted * _CHECKED_DECAY + predicted
         self._checked += 1
+        self.trusted = self._checked < _CHECKED_JOBS or self._observed <= _DISTRUST * self._predicted
 
     def _spread(self, low: float, high: float) -> None:
         first, last = bisect_right(_EDGES, low) - 1, bisect_right(_EDGES, high) - 1
@@ -211,13 +204,16 @@ class Model:
         survival[0] = 1.0  # but for rounding
         self._survival, self._integral = survival, [0.0]
         self._density = [share / width for share, width in zip(shares, _WIDTHS, strict=False)]
-        self._root, run = 0.0, 0.0
+        self._root = self._mean = run = 0.0
         for index, density in enumerate(self._density):
             upper, lower = survival[index], survival[index + 1]
-            run += 0.5 * (upper + lower) * _WIDTHS[index]
+            area = 0.5 * (upper + lower) * _WIDTHS[index]
+            run += area
             self._integral.append(run)
             if shares[index] > 2.0 * floor:  # bins where something was learned
+                self._mean += area
                 self._root += (upper * math.sqrt(upper) - lower * math.sqrt(lower)) / (1.5 * math.sqrt(density))
+        self.usual = self.quantile(0.5)
 
 
 class Durations:
@@ -236,15 +232,11 @@ class Durations:
     def model(self, type: str, bucket: str = "") -> Model:
         """The model of `type`, kept apart by `bucket`; beyond 256 of them, strangers share one."""
         key = (type, bucket)
-        if key not in self._models:
-            if len(self._models) >= MAX_MODELS:
-                key = ("", bucket)
-            self._models.setdefault(key, Model(self._typical.get(key[0], self._default)))
-        return self._models[key]
-
-    def trusted(self, type: str, bucket: str = "") -> bool:
-        """Whether to follow the model; otherwise poll at the configured interval until it has learned better."""
-        return self.model(type, bucket).trusted
+        if (model := self._models.get(key)) is not None:
+            return model
+        if len(self._models) >= MAX_MODELS:
+            key = ("", bucket)
+        return self._models.setdefault(key, Model(self._typical.get(key[0], self._default)))
 
     def observe(self, type: str, low_seconds: float, high_seconds: float, *, bucket: str = "") -> None:
         """Learn that a job of `type` ended between two ages; an infinite `high_seconds`: it was not seen to end."""

@@ -9,8 +9,10 @@ The `worth` of asking a job now is its A in units of that amount, times the spec
 is 1, and `core/polling/fleet.py` goes by it when more jobs are due than can be asked. A job of which nothing is learned
 counts as memoryless, A = h·d²/2: its worth is the square of (time since it was seen / its interval).
 
-What is learned never leaves what is configured far behind: gaps stay between a quarter of `interval` and twice `cap`,
-and a model is followed only once it has seen a few jobs and while its predictions come true.
+What is learned never leaves what is configured far behind. A gap stays between a quarter of `interval` and three times
+the configured one (and twice `cap`); a job older than half of its like is asked about no less often than configured:
+of the late ones little is known, and they are few. The first poll comes no earlier than configured, and at most three
+intervals later. A model is followed only once it has seen a few jobs and while its predictions come true.
 """
 
 from __future__ import annotations
@@ -32,10 +34,13 @@ LEARNED_JOBS = 8
 GRAIN_SECONDS = 1e-3
 """Less is not worth waiting for."""
 
-LATE_GROWTH = 0.25
-"""Of its age: how long a job that takes longer than most may be left alone, if that is more than its interval."""
+LEAST_INTERVALS, MOST_GAPS, MOST_CAPS = 0.25, 3.0, 2.0
+"""Bounds of a learned gap, in intervals, configured gaps and caps."""
 
-LEAST_INTERVALS, MOST_CAPS = 0.25, 2.0
+LEAST_SURE, MOST_SURE = 0.5, 0.95
+WRONG_GUESS, RIGHT_GUESS = 0.03, 0.05
+"""The share of jobs that must have ended for one to be likely done goes up with each wrong guess, down with each right
+one: jobs that began together are learned from in the order of their ends, which makes them all look overdue."""
 
 
 class Pacer:
@@ -45,6 +50,8 @@ class Pacer:
         self._policies = policies
         self._rng = rng
         self._durations = durations
+        self._sure = LEAST_SURE
+        self._guessed: set[str | None] = set()  # the jobs taken for done of which no answer is known yet
 
     def policy(self, type: str) -> Policy:
         """The policy of a type."""
@@ -56,10 +63,14 @@ class Pacer:
         if model is None:
             return first_delay(policy, self._rng, adopted=adopted)
         gap = model.gap(0.0, model.worth_of(policy.interval))
-        return max(policy.first_delay, self._jittered(policy, self._held(policy, gap)))
+        gap = min(gap, policy.first_delay + MOST_GAPS * policy.interval)
+        return max(policy.first_delay, self._jittered(policy, gap))
 
     def next(self, job: Job, *, floor: float = 0.0) -> float:
         """Seconds to the next poll of a job just seen active; never below `floor`, which the server may name."""
+        if job.id in self._guessed:
+            self._guessed.discard(job.id)
+            self._sure = min(MOST_SURE, self._sure + WRONG_GUESS)
         policy = self.policy(job.type)
         return max(floor, self._jittered(policy, self._gap(job, policy)))
 
@@ -83,11 +94,18 @@ class Pacer:
         model, age = self._of(job, seen)
         if model is None:
             return job.spec.weight * (since / _usual_gap(job, policy, age)) ** 2
-        return job.spec.weight * model.undetected(age, age + since) / model.worth_of(policy.interval)
+        weight = job.spec.weight
+        worth = weight * model.undetected(age, age + since) / model.worth_of(policy.interval)
+        if worth < 1.0 and age > model.usual:  # it is due as configured, but not before those that tell more
+            worth = max(worth, min(1.0, weight * (since / gap_at(policy, age)) ** 2))
+        return worth
 
     def likely_done(self, job: Job, now: float) -> bool:
-        """Whether the job is likelier to have ended than not, given when it was last seen active."""
-        return self.share_ended(job, now) > 0.5
+        """Whether the job is likelier to have ended than not; that it is asked about as such is taken for granted."""
+        if self.share_ended(job, now) <= self._sure:
+            return False
+        self._guessed.add(job.id)
+        return True
 
     def share_ended(self, job: Job, now: float) -> float:
         """The share of jobs like this one that have ended since it was last seen active; 0 where nothing is learned."""
@@ -114,6 +132,9 @@ class Pacer:
 
     def learn(self, record: Ended) -> Ended:
         """Learn from the end of a job; returns the record."""
+        if record.job_id in self._guessed:
+            self._guessed.discard(record.job_id)
+            self._sure = max(LEAST_SURE, self._sure - RIGHT_GUESS)
         if self._durations is not None and record.type:
             self._durations.fold(record)
         return record
@@ -136,16 +157,13 @@ class Pacer:
 
     def _gap(self, job: Job, policy: Policy) -> float:
         """Seconds after the job was seen until its worth reaches 1, within bounds."""
-        target = 1.0 / job.spec.weight
         model, age = self._of(job, job.seen)
+        weight = job.spec.weight
         if model is None:
-            return self._held(policy, _usual_gap(job, policy, age) * math.sqrt(target))
-        gap = model.gap(age, target * model.worth_of(policy.interval))
-        if model.survival(age) <= 0.5:  # past the usual, where a few jobs are all that is known: not to be left alone
-            gap = min(gap, max(policy.interval, LATE_GROWTH * age))
-        return self._held(policy, gap)
-
-    def _held(self, policy: Policy, gap: float) -> float:
+            gap = _usual_gap(job, policy, age) / math.sqrt(weight)
+        else:
+            most = (1.0 if age > model.usual else MOST_GAPS) * gap_at(policy, age) / math.sqrt(weight)
+            gap = min(most, model.gap(age, model.worth_of(policy.interval) / weight))
         return min(max(gap, LEAST_INTERVALS * policy.interval), MOST_CAPS * policy.cap)
 
     def _jittered(self, policy: Policy, gap: float) -> float:

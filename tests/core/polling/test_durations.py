@@ -63,9 +63,9 @@ models = st.sampled_from(MODELS)
 
 
 @SEEDS
-@pytest.mark.parametrize(("threshold", "bound"), [(1.5, 0.6), (0.25, 0.65), (0.08, 0.65)])
+@pytest.mark.parametrize(("threshold", "bound"), [(1.5, 0.55), (0.25, 0.59), (0.08, 0.59)])
 def test_beats_a_fixed_interval(threshold: float, bound: float, seed: int) -> None:
-    """At equal polls the learned schedule waits at most 0.60-0.65 of what a fixed interval does (the optimum: 0.57)."""
+    """At equal polls the learned schedule waits at most 0.55-0.59 of what a fixed interval does."""
     rng = random.Random(1000 + seed)
     sample = [lognormal(rng) for _ in range(1500)]
     polls, delay = evaluate(learned(seed), sample, threshold)
@@ -84,7 +84,7 @@ def test_survives_being_wrong(factor: float, seed: int) -> None:
 
 
 @SEEDS
-@pytest.mark.parametrize(("factor", "ever_distrusted"), [(1.0, False), (1.5, False), (4.0, True), (0.3, True)])
+@pytest.mark.parametrize(("factor", "ever_distrusted"), [(1.0, False), (1.5, False), (6.0, True), (0.3, True)])
 def test_trust(factor: float, ever_distrusted: bool, seed: int) -> None:
     """A model far off is found out within fifteen jobs; one that fits, or nearly, is not doubted."""
     model, rng, doubts = learned(seed), random.Random(seed), list[bool]()
@@ -193,13 +193,9 @@ def test_survival_falls(model: Model, a: float, b: float) -> None:
 
 @given(models, st.floats(0.0, 80_000.0), st.floats(0.01, 1.0))
 def test_tables_agree(model: Model, t: float, step: float) -> None:
-    """S is the integral of R, and h·R is minus its slope, over steps that lie in one bin or two."""
+    """S is the integral of R."""
     rise = model.integral(t + step) - model.integral(t)
     assert model.survival(t + step) * step - 1e-6 <= rise <= model.survival(t) * step + 1e-6
-    drop = model.survival(t) - model.survival(t + step)
-    slopes = [model.hazard(at) * model.survival(at) for at in (t, t + step)]
-    if step < 0.02 * t:
-        assert min(slopes) * step - 1e-9 <= drop <= max(slopes) * step + 1e-9
 
 
 @given(models, st.floats(0.0, 0.9))
@@ -221,6 +217,7 @@ def test_gap_inverts_undetected(model: Model, a: float, threshold: float) -> Non
 def test_undetected_rises(model: Model, a: float, first: float, more: float) -> None:
     """A is 0 at once, only rises, and never exceeds the time that passed."""
     assert model.undetected(a, a) == model.undetected(a, a - 1.0) == 0.0
+    assert model.undetected(-1.0 - a, first) == model.undetected(0.0, first)
     shorter, longer = model.undetected(a, a + first), model.undetected(a, a + first + more)
     assert 0.0 <= shorter <= longer + 1e-6
     assert shorter <= first + 1e-6
@@ -233,20 +230,20 @@ def test_gap_rises(model: Model, a: float, small: float, large: float) -> None:
     assert model.gap(a, small) <= model.gap(a, large) * (1 + 1e-9) + 1e-6
 
 
-def test_optimal_interval() -> None:
-    """The best interval is the square root of 2·c1/(c2·h): short near the typical age, growing with age past it."""
-    model = learned(1)
-    at = [model.optimal_interval(t, 0.5) for t in (95.0, 1000.0, 10_000.0)]
-    assert at[0] == pytest.approx(math.sqrt(2 * 0.5 / model.hazard(95.0)))
-    assert at[0] < at[1] < at[2] < math.inf
-    assert model.optimal_interval(1e6, 0.5) == math.inf
-    assert model.optimal_interval(95.0, 2.0) == pytest.approx(2 * at[0])
+def test_the_price_of_a_poll_goes_by_the_mean() -> None:
+    """Where one job in ten takes six times as long, an interval is worth what it is on the mean duration."""
+    model, rng = Model(300.0), random.Random(1)
+    for _ in range(500):
+        exact = 15.0 if rng.random() < 0.9 else 90.0
+        model.observe(exact, exact)
+    assert model.usual == pytest.approx(15.0, rel=0.1)
+    assert model.worth_of(6.0) == pytest.approx(36.0 / (2 * (0.9 * 15 + 0.1 * 90)), rel=0.15)
+    assert model.worth_of(50.0) == 25.0
 
 
 def test_beyond_a_day() -> None:
-    """Past the table nothing is known: no hazard, and the caller's longest interval decides."""
+    """Past the table nothing is known, and the caller's longest interval decides."""
     model = Model(60.0)
-    assert model.hazard(1e5) == 0.0
     assert model.gap(1e5, 1.0) == model.quantile(1.0) == math.inf
     model.observe(1e5, 2e5)
     model.observe(10.0, 2e5)
@@ -260,7 +257,7 @@ def test_long_runs_stay_finite() -> None:
     for _ in range(10_000):
         model.observe(80.0, 100.0)
     assert 80.0 < model.quantile(0.5) < 100.0
-    assert model.survival(200.0) == pytest.approx(0.025, abs=0.02)
+    assert 0.0 < model.survival(200.0) < 0.01
 
 
 def ended(status: str = "completed", **times: float | None) -> Ended:
@@ -320,7 +317,7 @@ def test_types_and_buckets_are_apart() -> None:
     assert durations.model("image", "4k").quantile(0.5) > 300.0
     assert durations.model("image").quantile(0.5) == pytest.approx(12.0, rel=0.1)
     assert durations.model("other").quantile(0.5) == pytest.approx(60.0, rel=0.1)
-    assert durations.trusted("image")
+    assert durations.model("image").trusted
 
 
 def test_models_are_bounded() -> None:
