@@ -172,7 +172,7 @@ class Scheduler:
         if job.step is Step.SWEEP:
             return self.sweeps.take()
         self.fleet.take(job, now)
-        if not job.faults and self.fleet.pacer.likely_done(job, now):  # a fault may have been the result's alone
+        if not job.faults and self.fleet.pacer.guess_done(job, now):  # a fault may have been the result's alone
             job.hint = Hint.COMPLETED
         return job
 

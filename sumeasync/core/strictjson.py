@@ -79,15 +79,11 @@ def thoroughly(data: bytes) -> JSON:
 def check_depth(value: JSON) -> None:
     """Refuse what is nested deeper than `MAX_DEPTH`, level by level."""
     level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if type(parent) is dict else parent)
-            if type(child) is dict or type(child) is list
-        ]
+    for _ in range(MAX_DEPTH + 1):
+        level = [each for each in level if type(each) is dict or type(each) is list]
         if not level:
             return
+        level = [child for parent in level for child in (parent.values() if type(parent) is dict else parent)]
     raise JSONError("nested too deep")
 
 

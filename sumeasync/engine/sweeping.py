@@ -22,6 +22,10 @@ PATIENCE = 5
 """Faults in a row after which another way is tried."""
 
 
+SHORTEST = 4.0
+"""Few jobs take less than so many of their intervals."""
+
+
 class Sweeping:
     """Performs pages; `jobs` are the run's by id. `ring` is called when there are jobs to ask about at once."""
 
@@ -38,9 +42,10 @@ class Sweeping:
         now = kit.clock()
         if isinstance(event, Listed):
             page.faults = 0
-            found = kit.sweeps.read(event.jobs, event.next_cursor, now, self._jobs)
+            found = kit.sweeps.read(event, sent, now, self._jobs)
+            lag = kit.sweeps.lag.open_seconds
             for job, view in found.active:
-                kit.lifecycle.glimpse(job, view, sent, wall)
+                kit.lifecycle.glimpse(job, view, sent - lag, wall - lag)
                 self._name(job, view.type)
             for job in found.completed:
                 kit.scheduler.hasten(job, Hint.COMPLETED)
@@ -61,9 +66,17 @@ class Sweeping:
             if job.hint is Hint.ENDED:  # its result was asked for, and its status comes next
                 return
             ended = job.step is not Step.POLL or job.status is not None
-            since = self._kit.scheduler.fleet.pacer.share_ended(job, self._kit.clock()) if ended else 0.0
+            since = self._share_ended(job)
             sweeps.trust.settle(job.id or "", ended=ended, since=since)
             self._tell()
+
+    def _share_ended(self, job: Job) -> float:
+        """The share of such jobs that end between a page and an answer; with nothing learned, at most so much."""
+        pacer, lag = self._kit.scheduler.fleet.pacer, self._kit.sweeps.lag.seconds
+        claim, at = self._kit.sweeps.trust.open[job.id or ""]
+        since = self._kit.clock() - at
+        least = since / (SHORTEST * pacer.policy(job.type).interval)
+        return max(pacer.share_ending(job, at - lag, since + lag), least) if claim == "active" else 0.0
 
     def _tell(self) -> None:
         """Say once why the list is asked no more."""

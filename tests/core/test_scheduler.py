@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sumeasync.core.budget.budget import Budget, Rate
+from sumeasync.core.events import Listed
 from sumeasync.core.job import LANES, Hint, Job, Step
 from sumeasync.core.polling.durations import Durations
 from sumeasync.core.polling.fleet import Fleet
@@ -396,7 +397,7 @@ class Sweeping(RuleBasedStateMachine):
         words = draw(st.sampled_from([["running"], ["running", "completed"], list(WORDS), ["failed"]]))
         views = [JobView(id, WORDS[word], word) for id in ids for word in [words[len(id) * ids.index(id) % len(words)]]]  # type: ignore[arg-type]  # the table holds such words
         cursor = draw(st.sampled_from([None, None, "again", str(self.now)]))
-        found = self.one.sweeps.read(views, cursor, self.now, self.jobs)
+        found = self.one.sweeps.read(Listed(tuple(views), cursor), self.now, self.now, self.jobs)
         for job_, _ in found.active:
             job_.seen = self.now
         for job_ in found.completed:

@@ -11,6 +11,7 @@ from sumeasync.core.budget.budget import Budget, Rate
 from sumeasync.core.events import Faulted
 from sumeasync.core.job import Job, Step
 from sumeasync.core.report import Report, Tally
+from sumeasync.core.sweep.lag import Lag
 from sumeasync.core.sweep.trust import Trust
 from sumeasync.engine.statistics import MOST_TYPES, Statistics, make_report
 from sumeasync.errors import RateLimitError, TransportError
@@ -71,7 +72,7 @@ def report_of(*outcomes: Outcome, **options: Any) -> Report:
     for outcome in outcomes:
         tally.add(outcome)
     given = {"seconds": 60.0, "earlier": {}, "in_flight": (), "stopped": None} | options
-    usual = {"counts": Statistics(), "lanes": Budget().snapshot(0.0), "trust": Trust()}
+    usual = {"counts": Statistics(), "lanes": Budget().snapshot(0.0), "trust": Trust(Lag())}
     return make_report(tally=tally, **usual | given)
 
 
@@ -104,7 +105,7 @@ def test_report_tells_what_the_budget_was_worth() -> None:
 
 def test_report_tells_what_the_job_list_was_worth() -> None:
     """Pages asked for, jobs they told of, and how many of those suspected to have ended had."""
-    counts, trust = Statistics(swept=90), Trust()
+    counts, trust = Statistics(swept=90), Trust(Lag())
     counts.requests["sweep"] = 2
     for job_id, ended in (("a", True), ("b", True), ("c", False)):
         trust.claim(job_id, "shown")

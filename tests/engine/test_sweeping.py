@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -13,8 +15,15 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from sumeasync.core.events import Seen
+from sumeasync.core.job import Job, Step
+from sumeasync.core.polling.fleet import Fleet
+from sumeasync.core.polling.pacing import Pacer
+from sumeasync.core.polling.policy import Policy
 from sumeasync.core.settings import Settings
-from sumeasync.models import JSON, Outcome
+from sumeasync.core.sweep.sweeps import Sweeps
+from sumeasync.engine.sweeping import Sweeping
+from sumeasync.models import JSON, JobView, Outcome, Spec
 from sumeasync.simulator import Duration, TypeSettings, WorldSettings, load_rules
 from sumeasync.simulator.settings import Limits, StatusWords
 from sumeasync.testing import Rig
@@ -187,6 +196,32 @@ async def test_a_late_list_costs_its_lateness() -> None:
         outcomes = await rig.run(videos(COUNT), BRISK)
         await rig.check(videos(COUNT))
         assert mean(delays(rig, outcomes)) < 5 + 4
+
+
+@pytest.mark.parametrize(("lag", "most"), [(0.0, 0.6), (1.0, 1.1), (2.0, 1.15), (3.0, 1.15), (8.0, 1.15)])
+async def test_a_late_list_is_no_worse_than_none(lag: float, most: float) -> None:
+    """Short jobs, followed by a list that shows them late, are noticed as soon as without it, or sooner."""
+    kind, found = TypeSettings(Duration(20, 0.3), credits=1, media=None), []
+    images: list[JSON] = [{"key": f"i{n}", "type": "image_generation", "input": {"prompt": f"{n}"}} for n in range(200)]
+    for settings in (BRISK, ALONE):
+        world = WorldSettings(types={"image_generation": kind}, list_lag_seconds=lag)
+        async with Rig(world, seed=3, latency=(0.01, 0.1)) as rig:
+            outcomes = await rig.run(images, msgspec.structs.replace(settings, max_in_flight=60))
+            found.append(mean(delays(rig, outcomes)))
+    assert found[0] <= most * found[1]
+
+
+@pytest.mark.parametrize(("answered", "wrong"), [(0.2, True), (30.0, False)])
+def test_an_end_after_the_page_is_not_held_against_the_list(answered: float, wrong: bool) -> None:
+    """Of a job that answers long after the page that showed it as active, nobody knows what it was doing then."""
+    fleet = Fleet(Pacer({"*": Policy(interval=5.0)}, Random(1)), Random(1))
+    scheduler = SimpleNamespace(fleet=fleet)
+    kit = SimpleNamespace(sweeps=Sweeps(fleet), scheduler=scheduler, clock=lambda: 100.0 + answered)
+    job = Job(Spec("k"), Step.RESULT, "job_1", born=0.0, seen=100.0, asked=0.0, status="completed")
+    kit.sweeps.trust.claim("job_1", "active", 100.0)
+    Sweeping(kit, {}, lambda: None).learn(job, Seen(JobView("job_1", "completed", "completed")))  # type: ignore[arg-type]
+    assert kit.sweeps.trust.wary is wrong
+    assert kit.sweeps.trust.open == {}
 
 
 async def test_a_list_two_minutes_late_is_given_up() -> None:
@@ -377,6 +412,21 @@ async def test_a_list_of_others_starves_no_poll() -> None:
         await rig.check(videos(6))
         assert max(delays(rig, outcomes)) < 30
         assert asked(rig) < 180
+
+
+def five_in_a_hundred_hidden(rig: Liar, request: web.Request, page: Document) -> Document:
+    """Ended jobs that are never shown, whatever is asked for."""
+    kept = [one for one in page["data"] if one["status"] not in ENDS or int(one["id"][-4:], 16) % 20]
+    return {**page, "data": kept}
+
+
+async def test_no_hidden_job_waits_for_long() -> None:
+    """Where the list hides one end in twenty, each is noticed within about the cap of its type's policy."""
+    async with Liar(five_in_a_hundred_hidden) as rig:
+        outcomes = await rig.run(videos(300), BRISK)
+        await rig.check(videos(300))
+        assert max(delays(rig, outcomes)) <= 40
+        assert mean(delays(rig, outcomes)) <= 1.5
 
 
 # Around the run.

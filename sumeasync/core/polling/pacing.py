@@ -23,7 +23,7 @@ from random import Random
 
 from sumeasync.core.job import NEVER, Job
 from sumeasync.core.polling.durations import RUN, Durations, Model
-from sumeasync.core.polling.policy import Policy, first_delay, gap_at, policy_for
+from sumeasync.core.polling.policy import OTHER, Policy, first_delay, gap_at, policy_for
 from sumeasync.core.records import Ended
 
 __all__ = ["LEARNED_JOBS", "Pacer"]
@@ -48,14 +48,16 @@ class Pacer:
 
     def __init__(self, policies: Mapping[str, Policy], rng: Random, durations: Durations | None = None) -> None:
         self._policies = policies
+        self._other = policy_for(policies, OTHER)
         self._rng = rng
         self._durations = durations
+        self._followed: dict[tuple[str, str, str], Model | None] = {}  # until something is learned
         self._sure = LEAST_SURE
         self._guessed: set[str | None] = set()  # the jobs taken for done of which no answer is known yet
 
     def policy(self, type: str) -> Policy:
         """The policy of a type."""
-        return policy_for(self._policies, type)
+        return self._policies.get(type) or self._other
 
     def first(self, job: Job, *, adopted: bool = False) -> float:
         """Seconds from a job's creation (or adoption) to its first poll."""
@@ -100,8 +102,8 @@ class Pacer:
             worth = max(worth, min(1.0, weight * (since / gap_at(policy, age)) ** 2))
         return worth
 
-    def likely_done(self, job: Job, now: float) -> bool:
-        """Whether the job is likelier to have ended than not; that it is asked about as such is taken for granted."""
+    def guess_done(self, job: Job, now: float) -> bool:
+        """Guess whether the job has ended, likelier than not, and keep in mind to learn from how right that was."""
         if self.share_ended(job, now) <= self._sure:
             return False
         self._guessed.add(job.id)
@@ -137,6 +139,7 @@ class Pacer:
             self._sure = max(LEAST_SURE, self._sure - RIGHT_GUESS)
         if self._durations is not None and record.type:
             self._durations.fold(record)
+            self._followed.clear()
         return record
 
     def _of(self, job: Job, at: float) -> tuple[Model | None, float]:
@@ -147,10 +150,16 @@ class Pacer:
 
     def _model(self, job: Job, phase: str) -> Model | None:
         """The model of the job's size once it has learned enough, else of its type; None when neither has."""
-        if self._durations is None or not job.type:
+        key = job.type, job.size, phase
+        if key not in self._followed:
+            self._followed[key] = self._choose(*key)
+        return self._followed[key]
+
+    def _choose(self, type: str, size: str, phase: str) -> Model | None:
+        if self._durations is None or not type:
             return None
-        for bucket in (phase + job.size, phase) if job.size else (phase,):
-            model = self._durations.model(job.type, bucket)
+        for bucket in (phase + size, phase) if size else (phase,):
+            model = self._durations.model(type, bucket)
             if model.jobs >= LEARNED_JOBS and model.trusted:
                 return model
         return None

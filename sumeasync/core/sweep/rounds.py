@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
 from sumeasync.core.job import Job, Step
+from sumeasync.core.sweep.course import Course, Mark
 from sumeasync.models import JobView
 
 __all__ = ["PAGE", "Findings", "Look", "Round", "Way"]
 
 Way = Literal["all", "active", "finished"]
+IsCold = Callable[[Sequence[str]], bool]
+NOWHERE: Mapping[str | None, Sequence[Mark]] = MappingProxyType({})
+POLL = Step.POLL
 
 PAGE = 100
 """Entries asked for a page; lists may be shorter."""
 
-ENDED = ("completed", "failed", "canceled", "expired")
 IDLE_PAGES = 2
-"""So many pages in a row that tell of no waiting job: the rest is of others, or long over."""
+"""So many pages in a row that tell of no waiting job, or as many as these fill: the rest is of others, or long over."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -31,33 +35,56 @@ class Look(msgspec.Struct, frozen=True):
     limit: int = PAGE
 
 
-class Findings(msgspec.Struct, frozen=True):
-    """What a page told of waiting jobs: seen active, shown as completed, shown as ended otherwise."""
+class Findings(msgspec.Struct):
+    """What a page told of waiting jobs: seen active, shown as completed, shown as ended otherwise, left the list."""
 
-    active: Sequence[tuple[Job, JobView]] = ()
-    completed: Sequence[Job] = ()
-    ended: Sequence[Job] = ()
+    active: list[tuple[Job, JobView]] = []
+    completed: list[Job] = []
+    ended: list[Job] = []
+    missing: list[Job] = []
 
 
 class Round:
     """Walks through the pages of one list or of several, one after the other. `walks` are the statuses to filter by.
 
-    `waiting` is how many jobs there are to be told of, `page` how many entries a page is expected to hold.
+    `waiting` is how many jobs there are to be told of, `page` how many entries a page is expected to hold. `before`
+    says where jobs stood in each walk the last time; pages that `is_cold` says are not worth a request are left out.
+    `sought` are ids to look out for, `found` those of them that any page showed.
     """
 
-    def __init__(self, way: Way, began: float, waiting: int, walks: Sequence[str | None], page: int) -> None:
+    def __init__(
+        self,
+        way: Way,
+        began: float,
+        waiting: int,
+        walks: Sequence[str | None],
+        page: int,
+        *,
+        before: Mapping[str | None, Sequence[Mark]] = NOWHERE,
+        is_cold: IsCold | None = None,
+        sought: Set[str] = frozenset(),
+    ) -> None:
         self.way = way
         self.began = began
         self.waiting = waiting
         self.told: set[str] = set()
-        self.shown: set[str] = set()  # whosever they are
-        self.pages = self.longest = 0
-        self.complete = True
+        self.busy: set[str] = set()
+        self.found: set[str] = set()
+        self.pages = self.longest = self.skipped = 0
+        self.complete = self.filters = self.whole = True
+        self.marks: dict[str | None, Sequence[Mark]] = {}
+        self.jumps = True  # as far as is known, old cursors are good
+        self._borns: tuple[float, float] | None = None  # of the first job shown and the last
+        self._before = before
+        self._is_cold = is_cold
+        self._sought = sought
         self._walks = list(walks)
-        self._most = len(self._walks) + 2 * math.ceil(waiting / page) + 2
-        self._cursor: str | None = None
+        self._follows = way == "active" and len(walks) <= 2  # else a job may have gone back to a walk before
+        pages = math.ceil(waiting / page)
+        self._most, self._patience = len(self._walks) + 2 * pages + 2, max(IDLE_PAGES, pages)
         self._cursors: set[str] = set()
-        self._idle = 0
+        self._ids: list[str] = []
+        self._begin_walk()
 
     def __repr__(self) -> str:
         return f"<Round of {self.way}: {len(self.told)} of {self.waiting} told of in {self.pages} pages>"
@@ -71,63 +98,109 @@ class Round:
         """The next page."""
         return Look(self._walks[0], self._cursor)
 
-    def read(self, views: Iterable[JobView], next_cursor: str | None, jobs: Mapping[str, Job]) -> Findings:
+    def read(self, views: Sequence[JobView], next_cursor: str | None, jobs: Mapping[str, Job]) -> Findings:
         """Take a page in; `jobs` are all known ones by id."""
-        active: list[tuple[Job, JobView]] = []
-        completed: list[Job] = []
-        ended: list[Job] = []
-        told, word, filtered = len(self.told), self._walks[0], True
-        entries: set[str] = set()
-        for view in views:
-            filtered = filtered and view.word == word
-            job = None if view.id in entries else jobs.get(view.id)
-            entries.add(view.id)
-            if job is None or not job.ticket or job.step is not Step.POLL:
-                continue  # not ours, told twice, or being asked about already
-            self.told.add(view.id)
-            if view.status is None or view.status == "queued" or view.status == "running":
-                active.append((job, view))
-            elif view.status == "completed":
-                completed.append(job)
-            elif view.status in ENDED:
-                ended.append(job)
+        word, told = self._walks[0], len(self.told)
+        found, entries = self._sort(views, jobs)
         self.pages += 1
-        self.shown |= entries
+        self.found |= entries & self._sought
         if next_cursor is not None:
             self.longest = max(self.longest, len(entries))
-        if word is not None and not filtered:  # the filter has no effect: another walk would show the same
-            self.complete = False
+        if word is not None and any(view.word != word for view in views):  # no filter: other walks would show the same
+            self.complete = self.filters = False
             del self._walks[1:]
+        missing = self._follow(entries, next_cursor, jobs)
         self._go_on(next_cursor, len(self.told) - told)
-        return Findings(active, completed, ended)
+        found.missing = missing
+        return found
+
+    def _sort(self, views: Sequence[JobView], jobs: Mapping[str, Job]) -> tuple[Findings, set[str]]:
+        """What the entries tell, and their ids; `_ids` become those of jobs shown as active."""
+        found, entries, ids = Findings(), {view.id for view in views}, []
+        repeats = set[str]() if len(entries) < len(views) else None
+        active, told = found.active, self.told
+        for view in views:
+            job = jobs.get(view.id)
+            if job is None or job.step is not POLL or (repeats is not None and view.id in repeats):
+                continue  # not ours, past its end, or told twice
+            id, status = view.id, view.status
+            if repeats is not None:
+                repeats.add(id)
+            is_active = status is None or status == "queued" or status == "running"
+            if is_active:
+                ids.append(id)
+            if not job.ticket:  # it is being asked about already
+                self.busy.add(id)
+                continue
+            told.add(id)
+            if is_active:
+                active.append((job, view))
+            elif status == "completed":
+                found.completed.append(job)
+            else:
+                found.ended.append(job)
+        self._ids = ids
+        if active:
+            self._borns = (self._borns or (active[0][0].born, 0.0))[0], active[-1][0].born
+        return found, entries
+
+    @property
+    def newest_first(self) -> bool:
+        """Whether the jobs shown stood in this order, as far as can be seen."""
+        return self._borns is not None and self._borns[0] > self._borns[1]
+
+    def showed(self, job: Job) -> bool:
+        """Whether a page has shown this job, even if it was being asked about just then."""
+        return job.id in self.told or job.id in self.busy
 
     def missing(self, waiting: Iterable[Job], margin: float) -> list[Job]:
         """The jobs that no walk of this complete round has shown, of those known `margin` seconds before it began."""
         before = self.began - margin
-        unknown = (job for job in waiting if job.id not in self.told and job.asked < self.began)
+        unknown = (job for job in waiting if not self.showed(job) and job.asked < self.began)
         return [job for job in unknown if job.born < before]
 
     def cut(self) -> None:
         """The next page cannot be had: what it would have told stays untold."""
         self.pages += 1
         self.complete = False
+        self.jumps = not self._course.jumped
         self._go_on(None, 0)
+
+    def _begin_walk(self) -> None:
+        word = self._walks[0]
+        self._course = Course(self._before.get(word, ()))
+        self._idle = 0
+        self._cursors.clear()
+        self._cursor = None if self._is_cold is None else self._course.onward(None, self._is_cold)
+
+    def _follow(self, entries: Set[str], cursor: str | None, jobs: Mapping[str, Job]) -> list[Job]:
+        """Those that stood among the jobs on this page and do not any more."""
+        jumped = self._course.jumped
+        left = self._course.read(Mark(self._cursor, self._ids), entries, last=cursor is None)
+        self.jumps = self.jumps and (self._course.ordered or not jumped)
+        if not left or not self._follows or not self.filters or len(self._walks) > 1:
+            return []
+        gone = (jobs.get(id) for id in left - self.told - self.busy)
+        return [job for job in gone if job is not None and job.ticket and job.step is POLL and job.asked < self.began]
 
     def _go_on(self, cursor: str | None, news: int) -> None:
         self._idle = 0 if news else self._idle + 1
         lost = cursor in self._cursors or self.pages >= self._most
         enough = {
-            "all": len(self.told) >= self.waiting or self._idle >= IDLE_PAGES,
+            "all": len(self.told) >= self.waiting or self._idle >= self._patience,
             "active": False,
             "finished": not news,
         }[self.way]
         if cursor is not None and not lost and not enough:
-            self._cursor = cursor
             self._cursors.add(cursor)
-            return
-        self.complete = self.complete and cursor is None
-        self._cursor, self._idle = None, 0
-        self._cursors.clear()
-        self._walks.pop(0)
+            self._cursor = cursor if self._is_cold is None else self._course.onward(cursor, self._is_cold)
+            if self._cursor is not None:
+                return
+        self.whole = self.whole and self._course.whole
+        self.complete = self.complete and self.whole and cursor is None
+        self.marks[self._walks.pop(0)] = self._course.marks
+        self.skipped += self._course.skipped
         if self.pages >= self._most:
             self._walks.clear()
+        if self._walks:
+            self._begin_walk()

@@ -12,26 +12,31 @@ A round (`core/sweep/rounds.py`) reads what it takes to hear of every waiting jo
   next to all of what full rounds just before it found ended.
 
 A round goes when the summed worth of the jobs it would tell of reaches the price of its pages, each worth as much as
-the best poll that could go in its place, and 1 at least. Nothing is taken for granted: length of pages, coverage and
-cost of each way are measured; a filter without effect, a cursor that comes back, jobs of others only make it dearer.
-Trust is measured too (`core/sweep/trust.py`), and when it is gone, or the list is refused, sweeps end and every job is
-asked about by itself.
+the best poll that could go in its place, and 1 at least. Where reading the whole list takes long, pages whose jobs are
+not worth that much are left out, until they are (`core/sweep/course.py`). Nothing is taken for granted: length of
+pages, coverage and cost of each way are measured; a filter without effect, a cursor that comes back, jobs of others
+only make it dearer. Lateness (`core/sweep/lag.py`) and trust (`core/sweep/trust.py`) are measured too; when the trust
+is gone, or the list is refused, sweeps end and every job is asked about by itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
-from sumeasync.core.job import Job, Step
+from sumeasync.core.events import Listed
+from sumeasync.core.job import NEVER, Job, Step
 from sumeasync.core.polling.fleet import Fleet
-from sumeasync.core.sweep.rounds import Findings, Round, Way
-from sumeasync.core.sweep.trust import MOST_SINCE, Claim, Trust
+from sumeasync.core.sweep.audits import Audits
+from sumeasync.core.sweep.lag import Lag
+from sumeasync.core.sweep.rounds import Findings, IsCold, Round, Way
+from sumeasync.core.sweep.trust import Claim, Trust
 from sumeasync.core.sweep.ways import Ways
-from sumeasync.models import JobView, Spec
+from sumeasync.models import Spec
 
 __all__ = ["Sweeps"]
 
+WAYS: tuple[Way, ...] = ("all", "active", "finished")
 LEAST_JOBS = 4
 """Fewer waiting jobs are not worth a list."""
 
@@ -44,12 +49,14 @@ EARLY_SECONDS = 1e-6
 SAMPLE = 32
 """Jobs looked at to estimate what all of them are worth."""
 
+FEW_JOBS = 4
+"""Jobs looked at to estimate what a page is worth."""
+
 PROBES = 8
 """Missing jobs asked about before it is known what it means to be missing."""
 
-AUDIT_PAGES = 8
-POOR_ROUNDS = 2
-"""So many full rounds in a row that told of less than two jobs a page: the list is not about ours, for now."""
+FEW_TOLD = 0.2
+"""A full round was not worth its pages that told of no more jobs than pages, or of a smaller part and less than two."""
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 60.0, 960.0
 
@@ -62,16 +69,24 @@ class Sweeps:
     """
 
     def __init__(self, fleet: Fleet, *, enabled: bool = True) -> None:
-        self.trust, self.ways = Trust(), Ways()
+        self.lag, self.ways = Lag(), Ways()
+        self.trust = Trust(self.lag)
+        self._audits = Audits(fleet.pacer, self.trust)
         self.job = Job(Spec("sweep"), Step.SWEEP)
         self.worth = 0.0
         self._fleet = fleet
         self._enabled = enabled
         self._asking = False
         self._due = self._last = 0.0
-        self._least = LEAST_SECONDS
+        self._least, self._cap = LEAST_SECONDS, math.inf
+        self._full = NEVER  # when the last full round began, and whom it told of
+        self._told: Set[str] = frozenset()
+        self._slow = False  # whether a whole round takes longer than the next is to wait for
+        self._took = dict.fromkeys(WAYS, 0.0)  # seconds that the last round of this way took
         self._round: Round | None = None
-        self._pages = self._poor = 0
+        self._jobs: Mapping[str, Job] = {}
+        self._pages = 0
+        self._length = 1  # pages of the last round
         self.paused: str | None = None
         self._pause = FIRST_PAUSE_SECONDS
 
@@ -105,33 +120,32 @@ class Sweeps:
         self.job.carry = self._present().look()
         return self.job
 
-    def read(self, views: Sequence[JobView], next_cursor: str | None, now: float, jobs: Mapping[str, Job]) -> Findings:
-        """Take in the page that was asked for; what it finds `completed` or `ended` is to be asked about at once."""
+    def read(self, page: Listed, sent: float, now: float, jobs: Mapping[str, Job]) -> Findings:
+        """Take in the page that was asked for when it was `sent`.
+
+        What it finds `completed` or `ended` is to be asked about at once; `active` was so `lag` before.
+        """
         self._asking = False
         self._pages += 1
         round = self._present()
-        found = round.read(views, next_cursor, jobs)
-        for view in views:
-            if view.word not in self.ways.words:
+        self._jobs = jobs
+        found = round.read(page.jobs, page.next_cursor, jobs)
+        if not self.ways.words.keys() >= {view.word for view in page.jobs}:
+            for view in page.jobs:
                 self.ways.spelled(view.word, view.status)
-        for job, _ in found.active:
-            self.trust.shown_active(job.id)
+        active = [job for job, _ in found.active]
+        self.trust.shown_active(active)
+        self.lag.shown(active, sent)
         completed, ended = self._credible(found.completed), self._credible(found.ended)
         self._claim("shown", (*completed, *ended))
-        if found.active and (self.trust.wary or self._pages % AUDIT_PAGES == 0):
-            audited = self._to_audit([job for job, _ in found.active], now)
-            self._claim("active", audited)
-            ended += audited
+        audited = self._audits.pick(active, self._length, sent, now)
+        self._claim("active", audited, sent)
+        ended += audited
+        completed += self._miss(found.missing)
         if round.over:
             completed += self._end(round, now)
         self.ways.found(round.way, completed)
         return Findings(found.active, completed, ended)
-
-    def _to_audit(self, active: Sequence[Job], now: float) -> list[Job]:
-        """The one not asked about for longest, of those that are not about to end: an end would prove nothing."""
-        pacer = self._fleet.pacer
-        steady = [job for job in active if pacer.share_ending(job, now, LEAST_SECONDS) <= MOST_SINCE]
-        return [min(steady, key=lambda job: job.asked)] if steady else []
 
     def failed(self, now: float, *, refused: bool, seconds: float) -> None:
         """The page could not be had: again in some `seconds`, or, where the request was `refused`, in another way."""
@@ -148,6 +162,10 @@ class Sweeps:
                 self.trust.distrust("the server refuses it")
         self._due = now + max(seconds, self._least)
 
+    @property
+    def _margin(self) -> float:
+        return self.trust.margin_seconds + self.lag.seconds
+
     def _present(self) -> Round:
         assert self._round is not None  # noqa: S101 - `first` began one
         return self._round
@@ -155,28 +173,64 @@ class Sweeps:
     def _credible(self, jobs: Iterable[Job]) -> list[Job]:
         return [job for job in jobs if not self.trust.refuted(job.id)]
 
-    def _claim(self, claim: Claim, jobs: Iterable[Job]) -> None:
+    def _claim(self, claim: Claim, jobs: Iterable[Job], at: float = 0.0) -> None:
         for job in jobs:
-            self.trust.claim(job.id or "", claim)
+            self.trust.claim(job.id or "", claim, at)
 
     def _begin(self, now: float, price: float) -> bool:
         waiting = len(self._fleet)
         if waiting < LEAST_JOBS:
             self._due = now + self._least
             return False
-        way = self.ways.choose(waiting)
+        way = self.ways.choose(waiting, stale=now - self._full >= self._cap)
         if not self._is_worth_it(way, waiting, now, price):
             return False
+        before = self.ways.marks(way)
+        is_cold = self._gauge(now, price) if self._slow and self.ways.may_skip() else None
+        if is_cold is not None and before and all(is_cold(mark.ids) for marks in before.values() for mark in marks):
+            self._due = now + max(0.25 * self._least, 0.1)
+            return False
         self.ways.began(way)
-        self._round = Round(way, now, waiting, self.ways.walks(way), self.ways.page)
+        self._round = Round(
+            way,
+            now,
+            waiting,
+            self.ways.walks(way),
+            self.ways.page,
+            before=before,
+            is_cold=is_cold,
+            sought=self.ways.sought(),
+        )
         return True
+
+    def _gauge(self, now: float, worth: float) -> IsCold:
+        """Tells whether a page of these jobs is worth less than that, by a few of them."""
+        jobs = self._jobs
+
+        def is_cold(ids: Sequence[str]) -> bool:
+            some = [job for id in ids[:: max(1, len(ids) // FEW_JOBS)] if (job := jobs.get(id)) is not None]
+            return sum(self._gain(job, now) for job in some) * len(ids) < worth * max(1, len(some))
+
+        return is_cold
+
+    def _miss(self, missing: Iterable[Job]) -> list[Job]:
+        """Those of the missing jobs that are to be asked about."""
+        if not self.trust.believes("missing"):
+            return []
+        credible = self._credible(missing)
+        if not self.trust.tested("missing"):  # a state whose word is not known yet would hide all jobs in it
+            del credible[PROBES:]
+        self._claim("missing", credible)
+        return credible
 
     def _is_worth_it(self, way: Way, waiting: int, now: float, price: float) -> bool:
         sample = self._fleet.sample(SAMPLE)
-        intervals = [LEAST_INTERVALS * self._fleet.pacer.policy(job.type).interval for job in sample]
-        self._least = min([LEAST_SECONDS, *intervals])
+        policies = [self._fleet.pacer.policy(job.type) for job in sample]
+        self._least = min([LEAST_SECONDS, *(LEAST_INTERVALS * policy.interval for policy in policies)])
+        self._cap = min((policy.cap for policy in policies), default=math.inf)
         askable = (job for job in sample if not job.faults)  # of one whose answers fail, a page settles nothing
-        total = sum(self._fleet.pacer.worth(job, now) for job in askable) * waiting / max(1, len(sample))
+        halfway = now + 0.5 * self._took[way] if self._slow else now
+        total = sum(self._gain(job, halfway) for job in askable) * waiting / max(1, len(sample))
         self.worth = total / self.ways.price(way, waiting)
         if self.worth >= price:
             return True
@@ -185,26 +239,38 @@ class Sweeps:
         self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, self._least), LATER_SECONDS)
         return False
 
+    def _gain(self, job: Job, now: float) -> float:
+        """What a page is worth that shows this job: it leaves open what came of it since, where the list is late."""
+        open = self.lag.open_seconds / max(now - job.seen, EARLY_SECONDS)
+        return self._fleet.pacer.worth(job, now) * max(0.0, 1.0 - open * open)
+
     def _end(self, round: Round, now: float) -> list[Job]:
         """Draw the conclusions of a round; the jobs that are missing from it are suspected to have completed."""
         self.ways.ended(round)
-        self._round, self._last, self._due = None, round.began, max(now, round.began + self._least)
+        self._length = round.pages
+        least = self._least * (1.0 - round.skipped / round.waiting)
+        self._took[round.way] = now - round.began
+        if round.whole and round.way != "finished":
+            self._slow = now - round.began > self._least
+        self._round, self._last, self._due = None, round.began, max(now, round.began + least)
         if round.way == "finished":
             self._end_finished(round)
             return []
         missing: list[Job] = []
-        told, before = len(round.told), round.began - self.trust.margin_seconds
+        self._full, self._told = round.began, round.told
+        if round.whole:
+            self.lag.missed(round, self._fleet)
+        told, before = len(round.told | round.busy), round.began - self._margin
         if told == 0 and not any(job.born < before for job in self._fleet):
             return []  # all too young to be listed: nothing follows from it
-        if round.way == "active" and round.complete and self.trust.believes("missing"):
-            missing = self._credible(round.missing(self._fleet, self.trust.margin_seconds))
-            if not self.trust.tested("missing"):  # a state whose word is not known yet would hide all jobs in it
-                del missing[PROBES:]
-            self._claim("missing", missing)
-            told += len(missing)  # of a job refuted before, nothing was told
+        if round.way == "active" and round.complete:
+            missing = self._miss(round.missing(self._fleet, self._margin))
+            told += len(missing) * self.trust.tested("missing")  # of a job refuted before, nothing was told
+        told += round.skipped
         self.ways.note(round, told)
-        self._poor = self._poor + 1 if told < 2 * round.pages else 0
-        if self._poor >= POOR_ROUNDS:
+        if told <= round.pages or told < min(2 * round.pages, FEW_TOLD * round.waiting):
+            self.ways.rule_out(round.way)
+        if self.ways.hopeless:
             self._pause_for(now, "its pages tell of too few of the jobs")
         return missing
 
@@ -213,12 +279,15 @@ class Sweeps:
         self.paused = self.paused or reason
         self._due, self._pause = now + self._pause, min(2.0 * self._pause, LAST_PAUSE_SECONDS)
         self.ways.forget()
-        self._poor = 0
 
     def _end_finished(self, round: Round) -> None:
-        if not self.ways.trusts_finished:
+        """The jobs that it did not show count as seen, if the last full round showed them, and not long ago.
+
+        So a job whose end the list hides is asked about by itself soon after that.
+        """
+        if not self.ways.trusts_finished or round.began - self._full > self._cap:
             return
-        before = round.began - self.trust.margin_seconds
+        before, seen = round.began - self._margin, round.began - self.lag.open_seconds
         for job in self._fleet:
-            if job.born < before:
-                job.seen = max(job.seen, round.began)
+            if job.born < before and (job.born > self._full or job.id in self._told):
+                job.seen = max(job.seen, seen)

@@ -7,11 +7,12 @@ rounds between find ended (its *recall*): a list that does not put the latest en
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from sumeasync.core.job import Job
+from sumeasync.core.sweep.course import Mark
 from sumeasync.core.sweep.rounds import PAGE, Round, Way
 
 __all__ = ["Ways"]
@@ -20,7 +21,8 @@ GAIN = 0.3
 """How much one round moves what is known of its way."""
 
 TRUSTED_RECALL, RECALL_JOBS, RECALL_FADE = 0.9, 10.0, 0.9
-FULL_EVERY, PROBE_EVERY, OTHERS_EVERY = 16, 16, 4
+FULL_EVERY, PROBE_EVERY, OTHERS_EVERY, WHOLE_EVERY = 16, 16, 4, 16
+COVERED = 0.9
 DEAR_PAGES = 3
 """A full round of so many pages makes it worth finding out how the finished ones are ordered."""
 
@@ -52,6 +54,8 @@ class Ways:
         self.rounds = 0
         self._measures: dict[Way, Measure] = {}
         self._hits = self._misses = 0.0
+        self._marks: dict[Way, Mapping[str | None, Sequence[Mark]]] = {}
+        self._jumps = self._partial = True
         self._lately: list[Job] = []  # what the last full round found ended: a finished one ought to show it too
         self.forget()
 
@@ -63,21 +67,26 @@ class Ways:
         self._measures = {"all": Measure(), "active": Measure(), "finished": Measure()}
 
     def rule_out(self, way: Way) -> None:
-        """The server refuses this way."""
+        """The server refuses this way, or it tells next to nothing."""
         self._measures[way] = Measure(coverage=0.0, rounds=1)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no way is left that tells of all jobs."""
+        return not (self._measures["all"].coverage or self._measures["active"].coverage)
 
     def spelled(self, word: str, status: str | None) -> None:
         """A server's word for a state, or for one that is not known (None), which is taken for an active one."""
         if len(self.words) < MOST_WORDS:
             self.words[word] = status
 
-    def choose(self, waiting: int) -> Way:
-        """The way to go for so many waiting jobs."""
+    def choose(self, waiting: int, *, stale: bool = False) -> Way:
+        """The way to go for so many waiting jobs, of which a full round is due if what is known is `stale`."""
         full = self._full(waiting)
         if self._price(full, waiting) < DEAR_PAGES or not self._measures["finished"].coverage:
             return full
         if self.trusts_finished:
-            return full if self.rounds % FULL_EVERY == 0 else "finished"
+            return full if stale or self.rounds % FULL_EVERY == 0 else "finished"
         known = self._hits + self._misses >= RECALL_JOBS
         return "finished" if self._lately and (not known or self.rounds % PROBE_EVERY == 0) else full
 
@@ -122,15 +131,34 @@ class Ways:
             self.page = min(PAGE, round.longest)
         if round.way == "finished":
             self._measures["finished"].note(round.pages, 1.0)
-            if shown := [job.id in round.shown for job in self._lately if job.status == COMPLETED]:
+            if shown := [job.id in round.found for job in self._lately if job.status == COMPLETED]:
                 self._hits = self._hits * RECALL_FADE + sum(shown)
                 self._misses = self._misses * RECALL_FADE + len(shown) - sum(shown)
             self._lately = []
+        else:
+            self._marks[round.way] = round.marks
+            self._jumps = self._jumps and round.jumps
+        if not round.filters:
+            self.rule_out("active")
+            self.rule_out("finished")
+
+    def sought(self) -> frozenset[str]:
+        """The jobs to look out for."""
+        return frozenset(job.id or "" for job in self._lately)
+
+    def marks(self, way: Way) -> Mapping[str | None, Sequence[Mark]]:
+        """Where jobs stood the last time."""
+        return self._marks.get(way, {})
+
+    def may_skip(self) -> bool:
+        """Whether pages may be left out of the next round: not of some, nor where it is not known what is on them."""
+        return self._jumps and self._partial and self.rounds % WHOLE_EVERY != 0 and not self.trusts_finished
 
     def note(self, round: Round, told: int) -> None:
-        """A full round told of so many jobs."""
+        """A full round told of so many jobs, or left them out."""
         pages = round.pages / math.ceil(round.waiting / self.page)
         self._measures[round.way].note(pages, min(1.0, told / round.waiting))
+        self._partial = told >= COVERED * round.waiting
 
     def _price(self, way: Way, waiting: int) -> float:
         """Requests for a round, as many times more as it leaves jobs untold."""

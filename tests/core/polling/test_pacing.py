@@ -211,19 +211,19 @@ def test_a_list_does_not_lower_the_worth_of_what_must_be_asked(late: str) -> Non
 @pytest.mark.parametrize(
     ("age", "since", "likely"), [(70, 1.0, False), (70, 35.0, True), (95, 1.0, False), (20, 7200.0, True)]
 )
-def test_likely_done(age: float, since: float, likely: bool) -> None:
+def test_guess_done(age: float, since: float, likely: bool) -> None:
     """A job is likely done once more than half of those still active when it was last seen have ended."""
-    assert pacer(learned=200).likely_done(job(age=age), 1000.0 + since) is likely
+    assert pacer(learned=200).guess_done(job(age=age), 1000.0 + since) is likely
 
 
 def test_nothing_is_guessed_without_knowledge() -> None:
     """Without a model, or of a job of unknown age, nothing is taken for done; with its age known it may be."""
     adopted = job(age=0)
     adopted.seen = adopted.asked = NEVER
-    assert not pacer().likely_done(job(age=70), 9000.0)
-    assert not pacer(learned=200).likely_done(adopted, 9000.0)
+    assert not pacer().guess_done(job(age=70), 9000.0)
+    assert not pacer(learned=200).guess_done(adopted, 9000.0)
     adopted.aged = 7200.0
-    assert pacer(learned=200).likely_done(adopted, 1000.0)
+    assert pacer(learned=200).guess_done(adopted, 1000.0)
 
 
 def test_fewer_polls_and_less_delay() -> None:
@@ -288,7 +288,7 @@ def watched(made: Pacer, end: float) -> tuple[int, float]:
 
 def guess(made: Pacer, now: float, *, right: bool) -> None:
     """Take a job of 70 s, seen last at 1000, for done at `now`, and hear that it is, or is not."""
-    assert made.likely_done(job(age=70), now)
+    assert made.guess_done(job(age=70), now)
     if right:
         made.learn(Ended("k", "job_1", "completed", 90.0, "", None, 0.0))
     else:
@@ -301,11 +301,11 @@ def test_guesses_follow_what_came_of_them() -> None:
     guess(made, 1025.0, right=True)  # some 70 % have ended
     for _ in range(30):
         guess(made, 1200.0, right=False)
-    assert not made.likely_done(job(age=70), 1025.0)
+    assert not made.guess_done(job(age=70), 1025.0)
     for _ in range(30):
         guess(made, 1200.0, right=True)
-    assert made.likely_done(job(age=70), 1025.0)
-    assert not made.likely_done(job(age=70), 1018.0)  # some 40 %
+    assert made.guess_done(job(age=70), 1025.0)
+    assert not made.guess_done(job(age=70), 1018.0)  # some 40 %
 
 
 def test_what_was_no_guess_changes_none() -> None:
@@ -320,7 +320,7 @@ def test_what_was_no_guess_changes_none() -> None:
     guess(made, 1200.0, right=True)
     for _ in range(30):
         made.learn(Ended("k", "job_1", "completed", 90.0, "", None, 0.0))
-    assert not made.likely_done(job(age=70), 1023.0)
+    assert not made.guess_done(job(age=70), 1023.0)
 
 
 def test_sizes_are_learned_apart() -> None:

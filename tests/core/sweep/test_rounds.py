@@ -77,7 +77,7 @@ def test_all_ends_once_every_job_was_told_of() -> None:
 
 def test_all_ends_after_idle_pages() -> None:
     """Where page after page tells of others, the rest is left unread."""
-    one, known = a_round(waiting=400), jobs(4)
+    one, known = a_round(waiting=200), jobs(4)
     one.read(views(0), "c1", known)
     for number in (7, 8):
         assert not one.over
@@ -147,6 +147,70 @@ def test_every_round_ends(way: Way, walks: int, waiting: int, page: int) -> None
         one.read(views(pages % 300), f"c{pages}", known)
         pages += 1
     assert one.pages == pages <= walks + 2 * -(-waiting // page) + 2
+
+
+def test_a_job_that_left_is_missing_at_once() -> None:
+    """One that stood between two that are shown is missing as of that page, not of the end of the walk."""
+    known = jobs(6)
+    first = a_round("active", ("running",), waiting=400)
+    first.read(views(0, 1, 2), "c1", known)
+    first.read(views(3, 4, 5), None, known)
+    again = Round("active", 100.0, 400, ["running"], 100, before=first.marks)
+    known["job_4"].asked = 101.0
+    assert [job.id for job in again.read(views(0, 2), "c1", known).missing] == ["job_1"]
+    assert [job.id for job in again.read(views(5), None, known).missing] == ["job_3"]  # the other said so since
+
+
+def test_a_job_may_have_moved_to_the_next_walk() -> None:
+    """Who left the waiting ones may be running: nothing is concluded before the last walk."""
+    known = jobs(3)
+    first = a_round("active", ("queued", "running"))
+    first.read(views(0, 1, 2, word="queued"), None, known)
+    first.read([], None, known)
+    again = Round("active", 100.0, 4, ["queued", "running"], 100, before=first.marks)
+    assert again.read(views(0, 2, word="queued"), None, known).missing == []
+
+
+def test_pages_not_worth_it_are_left_out() -> None:
+    """A round asks for those that are, by the cursors of the last one, and is not complete."""
+    known = jobs(6)
+    first = a_round("active", ("running",), waiting=400)
+    for cursor, numbers in (("c1", (0, 1)), ("c2", (2, 3)), (None, (4, 5))):
+        first.read(views(*numbers), cursor, known)
+    again = Round("active", 100.0, 400, ["running"], 2, before=first.marks, is_cold=lambda ids: "job_4" not in ids)
+    assert again.look() == Look("running", "c2")
+    again.read(views(4, 5), None, known)
+    assert (again.over, again.complete, again.whole, again.skipped, again.jumps) == (True, False, False, 4, True)
+    assert again.marks == first.marks
+
+
+@pytest.mark.parametrize("how", ["refused", "elsewhere"])
+def test_an_old_cursor_that_is_not_taken(how: str) -> None:
+    """Where it is refused, or leads to another page, none is used again."""
+    known = jobs(4)
+    first = a_round("active", ("running",), waiting=400)
+    first.read(views(0, 1), "c1", known)
+    first.read(views(2, 3), None, known)
+    again = Round("active", 100.0, 400, ["running"], 2, before=first.marks, is_cold=lambda ids: "job_0" in ids)
+    again.cut() if how == "refused" else again.read(views(0, 1), "c1", known)
+    assert not again.jumps
+
+
+def test_only_what_is_sought_is_remembered() -> None:
+    """However many entries of others pages have, a round keeps the ids it was to look out for, and of our own jobs."""
+    one = Round("finished", 100.0, 4, ["completed"], 100, sought=frozenset({"job_77"}))
+    one.read(views(*range(70, 170), word="completed"), "c1", jobs(2))
+    assert (one.found, one.told) == ({"job_77"}, set())
+
+
+def test_a_job_being_asked_about_is_shown_all_the_same() -> None:
+    """It is not told of, but not missing either."""
+    known = jobs(2)
+    known["job_0"].ticket = 0
+    one = a_round("active", ("running",))
+    found = one.read(views(0), None, known)
+    assert (found.active, one.told) == ([], set())
+    assert [job.id for job in one.missing(known.values(), 0.0)] == ["job_1"]
 
 
 def test_repr_counts() -> None:

@@ -8,12 +8,14 @@ from typing import Literal, cast
 
 import pytest
 
+from sumeasync.core.events import Listed
 from sumeasync.core.job import Job, Step
 from sumeasync.core.polling.fleet import Fleet
 from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.polling.policy import Policy
-from sumeasync.core.sweep.rounds import Findings, Look
-from sumeasync.core.sweep.sweeps import AUDIT_PAGES, LEAST_JOBS, PROBES, Sweeps
+from sumeasync.core.sweep.audits import FIRST_ROUNDS
+from sumeasync.core.sweep.rounds import Findings, Look, Round
+from sumeasync.core.sweep.sweeps import LEAST_JOBS, PROBES, Sweeps
 from sumeasync.models import JobView, Spec
 
 POLICY = Policy(first_delay=10, interval=10, cap=10, jitter=0)
@@ -45,7 +47,7 @@ class Bench:
         """The page comes back and shows these jobs in this state, one as `done`; active ones count as seen."""
         words = {n: "completed" if n == done else word for n in numbers}
         views = [JobView(f"job_{n}", cast("Literal['running']", w), w) for n, w in words.items()]
-        found = self.sweeps.read(views, cursor, now, self.jobs)
+        found = self.sweeps.read(Listed(tuple(views), cursor), now, now, self.jobs)
         for job, _ in found.active:
             job.seen = now
         return found
@@ -172,11 +174,11 @@ def test_audits() -> None:
     """Every few pages one of the jobs shown as active is asked about, the one that answered itself longest ago."""
     bench, ended = Bench(50), []
     bench.jobs["job_7"].asked = -5.0
-    for turn in range(AUDIT_PAGES):
+    for turn in range(FIRST_ROUNDS):
         now = 10.0 * (turn + 1)
         assert bench.look(now) is not None
         ended.append([job.id for job in bench.answer(now, range(50)).ended])
-    assert ended == [[]] * (AUDIT_PAGES - 1) + [["job_7"]]
+    assert ended == [[]] * (FIRST_ROUNDS - 1) + [["job_7"]]
 
 
 def full_active(bench: Bench, now: float, hidden: Iterable[int]) -> list[Job]:
@@ -209,3 +211,46 @@ def test_a_refuted_claim_is_not_made_again() -> None:
         told.append(len(bench.answer(20.0 * turn, range(50), done=done).completed))
         bench.sweeps.trust.settle("job_1", ended=False)
     assert told == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(("told", "later", "seen"), [(True, 5.0, 105.0), (False, 5.0, 0.0), (True, 50.0, 0.0)])
+def test_the_finished_ones_say_nothing_of_a_job_not_shown_before(told: bool, later: float, seen: float) -> None:
+    """A job counts as seen by not being among them only if the last full round showed it, and for a while."""
+    bench = Bench(50)
+    sweeps, job = bench.sweeps, bench.jobs["job_1"]
+    sweeps.ways._hits, sweeps._full, sweeps._cap = 100.0, 100.0, 30.0
+    sweeps._told = frozenset({"job_1"} if told else ())
+    sweeps._end_finished(Round("finished", 100.0 + later, 50, ["completed"], 100))
+    assert job.seen == seen
+
+
+def test_a_late_list_is_worth_less() -> None:
+    """What a page tells is as old as the list is late, so it is asked for later, if at all."""
+    bench = Bench(50)
+    bench.sweeps.lag.audited(wrong=True)
+    bench.sweeps.lag.audited(wrong=True)
+    bench.sweeps.lag.audited(wrong=True)
+    assert bench.look(7.0) is None
+    assert Bench(50).look(7.0) is not None
+
+
+def test_jobs_being_asked_about_do_not_make_a_list_useless() -> None:
+    """A round whose page shows all jobs, most of them under way just then, speaks for the list."""
+    bench = Bench(20)
+    bench.look(100.0)
+    for number in range(19):
+        bench.fleet.discard(bench.jobs[f"job_{number}"])
+    bench.answer(100.0, range(20))
+    assert (bench.sweeps.ways.hopeless, bench.sweeps.ways.choose(20)) == (False, "all")
+
+
+def test_no_round_begins_where_no_page_is_worth_it() -> None:
+    """That all jobs together are worth a page does not make one of them worth it."""
+    bench = Bench(200)
+    bench.look(8.0)
+    bench.answer(11.0, range(100), cursor="c1")
+    bench.look(11.0)
+    bench.answer(11.5, range(100, 200))
+    bench.sweeps.ways._measures["all"].pages = 0.1
+    assert bench.look(11.9) is None
+    assert bench.look(16.0) is not None

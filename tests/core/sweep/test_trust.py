@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from sumeasync.core.job import Job
+from sumeasync.core.sweep.lag import Lag
 from sumeasync.core.sweep.trust import FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS, REASONS, Claim, Trust
+from sumeasync.models import Spec
 
 CLAIMS: list[Claim] = ["shown", "missing", "active"]
 
 
 def tried(claim: Claim, wrong: int, right: int, trust: Trust | None = None) -> Trust:
     """A trust after so many wrong and right claims."""
-    trust = trust or Trust()
+    trust = trust or Trust(Lag())
     for number in range(wrong + right):
         trust.claim(f"job_{number}", claim)
         trust.settle(f"job_{number}", ended=(claim == "active") == (number < wrong))
@@ -47,7 +50,7 @@ def test_old_tests_fade() -> None:
 
 def test_the_first_reason_stays() -> None:
     """Why the list was given up is told as it was first found."""
-    trust = Trust()
+    trust = Trust(Lag())
     trust.distrust("one")
     trust.distrust("two")
     assert tried("shown", wrong=9, right=0, trust=trust).reason == "one"
@@ -55,7 +58,7 @@ def test_the_first_reason_stays() -> None:
 
 def test_only_claims_are_settled() -> None:
     """An answer of a job that nothing was claimed of tells nothing of the list, and a claim is settled once."""
-    trust = Trust()
+    trust = Trust(Lag())
     trust.settle("job_1", ended=True)
     trust.claim("job_1", "shown")
     for _ in range(3):
@@ -82,7 +85,7 @@ def test_what_was_refuted_is_not_heard_again(claim: Claim) -> None:
     """That a job has ended is not believed again once it was found to run, until it is shown active."""
     trust = tried(claim, wrong=1, right=1)
     assert (trust.refuted("job_0"), trust.refuted("job_1"), trust.refuted(None)) == (True, False, False)
-    trust.shown_active("job_0")
+    trust.shown_active([Job(Spec("k"), id="job_0")])
     assert not trust.refuted("job_0")
 
 
@@ -91,3 +94,20 @@ def test_what_ended_is_forgotten() -> None:
     trust = tried("shown", wrong=1, right=0)
     trust.settle("job_0", ended=True)
     assert not trust.refuted("job_0")
+
+
+def test_ends_that_were_to_be_expected_are_allowed_for() -> None:
+    """Two errors that had one chance in twenty each are no proof; two that had none are."""
+    for since, reason in ((0.05, None), (0.0, REASONS["active"])):
+        trust = Trust(Lag())
+        for number in range(12):
+            trust.claim(f"job_{number}", "active")
+            trust.settle(f"job_{number}", ended=number in (9, 11), since=since)
+        assert trust.reason == reason
+
+
+def test_audits_tell_how_late_the_list_is() -> None:
+    """A job found ended that was shown as active makes the list late."""
+    lag = Lag()
+    tried("active", wrong=1, right=0, trust=Trust(lag))
+    assert lag.seconds > 0.0

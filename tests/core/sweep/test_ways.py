@@ -17,7 +17,7 @@ def read(ways: Ways, way: Way, *, pages: int = 1, waiting: int = 1000, shown: tu
     """A round of so many pages that showed these ids."""
     one = Round(way, 0.0, waiting, ways.walks(way), ways.page)
     one.pages = pages
-    one.shown |= set(shown)
+    one.found |= set(shown)
     ways.began(way)
     ways.ended(one)
     return one
@@ -70,3 +70,35 @@ def test_words_without_end_are_not_kept() -> None:
     for number in range(1000):
         ways.spelled(f"word-{number}", None)
     assert len(ways.words) == MOST_WORDS
+
+
+def test_a_list_without_filters_is_read_whole() -> None:
+    """Where the status has no effect, neither the active nor the finished ones are asked for again."""
+    ways = Ways()
+    one = Round("active", 0.0, 1000, ["running"], 100)
+    one.read([JobView("job_1", "completed", "completed")], None, {})
+    ways.ended(one)
+    ways.note(read(ways, "all", pages=90), told=1000)
+    assert (ways.choose(1000), ways.hopeless) == ("all", False)
+    ways.rule_out("all")
+    assert ways.hopeless
+
+
+def test_a_full_round_in_time() -> None:
+    """The finished way gives way to a full one when what the last one showed is stale."""
+    ways = Ways()
+    for start in range(0, 40, 10):
+        read(ways, "all", pages=10)
+        done = [ended(number) for number in range(start, start + 10)]
+        ways.found("all", done)
+        read(ways, "finished", shown=tuple(job.id or "" for job in done))
+    assert (ways.choose(1000), ways.choose(1000, stale=True)) == ("finished", "all")
+
+
+def test_some_rounds_are_whole() -> None:
+    """Pages may be left out, but not after a round that could not say of most jobs where they are."""
+    ways = Ways()
+    ways.note(read(ways, "all"), told=990)
+    assert ways.may_skip()
+    ways.note(read(ways, "all"), told=500)
+    assert not ways.may_skip()
