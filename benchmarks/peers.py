@@ -1,6 +1,7 @@
 """Side by side on one simulated service: this engine, the vendor's own client, and the loop that people write.
 
-    python benchmarks/peers.py [--jobs 100 1000 10000] [--speed 1] [--limits none scaled] [--rows …] [--json] [--smoke]
+    python benchmarks/peers.py [--jobs 100 1000 10000] [--speed 1] [--limits none scaled] [--rows …] [--patience 1200]
+        [--json] [--smoke]
 
 Caveats first. Client and server are on this machine, over loopback TCP, a process each, one contender after the other,
 each against a fresh server of the same seed: job n takes as long for each of them. The service is this project's own
@@ -22,7 +23,7 @@ journal on this disk; `open` is its second dialect, whose list shows 100 jobs at
 refusals; where many jobs are lost it says little. "told" is the delay from a job's end until an answer first said so
 (by the server's ledger), "got" until the client had the result in hand; simulated seconds both: mean, median, 95th
 percentile. CPU is user + system of the batch, memory the peak of the process, imports included. "lost" jobs were paid,
-or never created, and have no result.
+or never created, and have no result. Who takes longer than the patience, in seconds, is stopped: then all are lost.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import argparse
 import asyncio
 import json
 import math
+import subprocess
 import sys
 import urllib.request
 from importlib.util import find_spec
@@ -58,14 +60,18 @@ KINDS = {
     "results": ("GET /jobs/{id}/result",),
 }
 CATALOG = "GET /open/catalog/{model}"
+STOPPED: Figures = {"cpu": math.nan, "peak_mib": math.nan, "got_at": {}, "errors": {"stopped": 1}}
 
 
-def measure(name: str, jobs: int, speed: float, limits: str) -> Figures:
+def measure(name: str, jobs: int, speed: float, limits: str, patience: float) -> Figures:
     """One row: one contender against a server of its own."""
     contender, options = ROWS[name]
     limit = math.ceil(READS_A_JOB_AND_MINUTE * jobs) if limits == "scaled" else None
     with serving("serve", speed=speed, reads_per_minute=limit) as base:
-        client = alone(contender, base=base, jobs=jobs, speed=speed, **options)
+        try:
+            client = alone(contender, base=base, jobs=jobs, speed=speed, patience=patience, **options)
+        except subprocess.TimeoutExpired:
+            client = STOPPED | {"seconds": patience}
         with urllib.request.urlopen(f"{base}/figures") as answer:  # noqa: S310 - our own server
             server = json.load(answer)
     ledger, got = server["ledger"], client["got_at"]
@@ -118,6 +124,7 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds in a real one")
     parser.add_argument("--limits", nargs="+", choices=("none", "scaled"), default=["none", "scaled"])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="which contenders")
+    parser.add_argument("--patience", type=float, default=1200.0, help="seconds for a row, or it is stopped")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--smoke", action="store_true", help="small and quick: proves that it runs, measures nothing")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
@@ -140,9 +147,10 @@ def run(arguments: argparse.Namespace) -> None:
         for limits in arguments.limits:
             setting = {"jobs": jobs, "limits": limits, "speed": arguments.speed}
             for number, name in enumerate(name for name in names if jobs <= MOST_JOBS.get(name, jobs)):
-                row = measure(name, jobs, arguments.speed, limits)
+                row = measure(name, jobs, arguments.speed, limits, arguments.patience)
                 if arguments.json:
-                    print(json.dumps(setting | row), flush=True)
+                    known = {head: None if cell != cell else cell for head, cell in row.items()}  # NaN is no JSON
+                    print(json.dumps(setting | known), flush=True)
                     continue
                 if number == 0:
                     print(f"\n{jobs} jobs, limits: {limits}, speed {arguments.speed:g}")

@@ -27,6 +27,7 @@ MANY = 25
 """Beside what a page of so many jobs tells, a request more is little."""
 
 SOON_SECONDS = 0.1
+CHOICES = 10
 
 
 class Audits:
@@ -44,16 +45,16 @@ class Audits:
     def pick(self, active: Sequence[Job], length: int, sent: float, now: float) -> list[Job]:
         """The job to ask, or none, of those on a page asked for when it was `sent`; rounds have `length` pages.
 
-        It is the one of which its own answers leave most open, and not about to end: an end after the page was made
-        would prove nothing.
+        It is the one (of some, if none is due) of which its own answers leave most open, and not about to end: an end
+        after the page was made would prove nothing.
         """
         self._pages += 1
         pacer, certain = self._pacer, self._tried >= ENOUGH
         due = self._trust.wary or self._pages % (PAGES if certain else min(PAGES, FIRST_ROUNDS * length)) == 0
         if not due and (certain or len(active) < MANY):
             return []
-        soon = max(2.0 * (now - sent), SOON_SECONDS)
-        steady = [job for job in active if pacer.share_ending(job, now, soon) <= MOST_SINCE]
+        soon, some = max(2.0 * (now - sent), SOON_SECONDS), active if due else active[:: 1 + len(active) // CHOICES]
+        steady = [job for job in some if pacer.share_ending(job, now, soon) <= MOST_SINCE]
         if not due:
             steady = [job for job in steady if pacer.share_ending(job, now, LATE_SECONDS) > MOST_SINCE]
         if not steady:

@@ -61,9 +61,9 @@ class Lag:
 
         It did if it was read to its end, or puts the youngest first and lacks just those.
         """
-        told, untold = -math.inf, []
+        told, untold, showed = -math.inf, [], round.told | round.busy
         for job in waiting:
-            if round.showed(job):
+            if job.id in showed:
                 told = max(told, job.born)
             elif job.born < round.began:
                 untold.append(job)
