@@ -29,7 +29,7 @@ from statistics import median
 from _alone import SAME_HEAP, Contender, Figures, alone, main, serving
 from _polls import bare, engine, memory, raw, serve, swept
 
-FLEETS = {"engine": 700, "engine_in_shortage": 10_000}
+FLEETS = {"engine": 1000, "engine_in_shortage": 10_000}
 RATIOS = (("engine", "bare"), ("engine", "bare_as_it_comes"), ("engine", "raw"), ("engine_in_shortage", "bare"))
 QUEUE_SIZES = (1_000, 10_000, 100_000, 1_000_000)
 

@@ -46,7 +46,7 @@ from sumeasync.core.events import (
     Transition,
     Uploaded,
 )
-from sumeasync.core.job import NEVER, Hint, Job, Product, Step
+from sumeasync.core.job import CREATE, NEVER, POLL, Hint, Job, Product, Step
 from sumeasync.core.polling.durations import size_of
 from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.records import Created
@@ -85,7 +85,7 @@ class Lifecycle:
         """A new job for `spec` and the seconds until its first step."""
         if spec.job_id is not None:
             return self._watch(spec, spec.job_id, now, None, adopted=True)
-        step = Step.PRESIGN if spec.type == ASSET_INGEST else Step.CREATE
+        step = Step.PRESIGN if spec.type == ASSET_INGEST else CREATE
         return Job(spec, step, born=now, type=spec.type), 0.0
 
     def advance(self, job: Job, event: Event, now: float, wall: float) -> Transition:
@@ -103,7 +103,7 @@ class Lifecycle:
             return self._setbacks.after(job, event, now, wall)
         job.faults = 0
         match event:
-            case Fetched(view) if job.step is Step.POLL:
+            case Fetched(view) if job.step is POLL:
                 ended = self._seen(job, msgspec.structs.replace(view, status="completed"), now, wall)
                 then = self._fetched(job, event, wall)
                 then.records = (*ended.records, *then.records)
@@ -132,7 +132,7 @@ class Lifecycle:
         self, spec: Spec, job_id: str, now: float, created_at: float | None, *, adopted: bool
     ) -> tuple[Job, float]:
         known = NEVER if adopted else now
-        job = Job(spec, Step.POLL, job_id, born=now, seen=known, asked=known, type=spec.type, created_at=created_at)
+        job = Job(spec, POLL, job_id, born=now, seen=known, asked=known, type=spec.type, created_at=created_at)
         job.size = size_of(spec.input)
         return job, min(self._pacer.first(job, adopted=adopted), self._pacer.time_left(job, now))
 
@@ -156,7 +156,7 @@ class Lifecycle:
         first, delay = jobs[0]
         for one in (job, *(sibling for sibling, _ in jobs)):
             one.found = adopted
-        job.step, job.id, job.born, job.created_at = Step.POLL, first.id, now, wall
+        job.step, job.id, job.born, job.created_at = POLL, first.id, now, wall
         job.seen, job.asked, job.size = first.seen, first.asked, first.size
         record = Created(spec.key, ids, wall, spec.type, spec.payload_hash, adopted)
         return Transition((record,), delay, siblings=tuple(jobs[1:]))
@@ -195,13 +195,13 @@ def _go_on(job: Job, event: Event) -> None:
     if isinstance(event, Placed):
         job.step, job.carry = Step.UPLOAD, event.presigned
     elif isinstance(event, Uploaded):
-        job.step, job.carry = Step.CREATE, event.object_key
+        job.step, job.carry = CREATE, event.object_key
 
 
 def _is_result(job: Job, fetched: Fetched) -> bool:
     """Whether this is more than the job as it stands; where it was not known to be done, its word alone counts."""
     status = fetched.view.status
-    if job.step is Step.POLL:
+    if job.step is POLL:
         return status == "completed" and fetched.view.word != ""
     return status in ("completed", None) or bool(fetched.links)
 

@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from sumeasync.core.budget.budget import Budget
-from sumeasync.core.job import LANES, Hint, Job, Step
+from sumeasync.core.job import CREATE, LANES, POLL, SWEEP, Hint, Job, Step
 from sumeasync.core.polling.fleet import Fleet
 from sumeasync.core.queue import DelayQueue
 from sumeasync.core.sweep.sweeps import Sweeps
@@ -32,7 +32,8 @@ LANE_STEPS: dict[Lane, tuple[Step, ...]] = {
 class Scheduler:
     """Hands out jobs whose step may go.
 
-    `places` bounds the steps under way by lane, `creates_per_type` the creates of one type without an answer.
+    `places` bounds the steps under way by lane, and `free` is how many more may be; `creates_per_type` bounds the
+    creates of one type without an answer.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class Scheduler:
         self._timers: DelayQueue[Job] = DelayQueue()
         self._ready: tuple[deque[Job], ...] = tuple(deque() for _ in LANES)
         self._by_lane = {lane: tuple(self._ready[step] for step in steps) for lane, steps in LANE_STEPS.items()}
-        self._free = dict(places)
+        self._reads = self._by_lane["read"]
+        self.free = dict(places)
         self._closed: set[Lane] = set()
         self._blocked = dict.fromkeys(places, 0.0)  # no token before
         self._creates: dict[str, deque[Job]] = {}
@@ -72,11 +74,11 @@ class Scheduler:
 
     def push(self, job: Job, due: float) -> None:
         """Schedule the job's step at `due`, in seconds on the engine's clock."""
-        if job.step is Step.POLL:
-            if job.hint is Hint.NONE:
+        if job.step is POLL:
+            if not job.hint:
                 self.fleet.push(job, due)
             else:
-                self._ready[Step.POLL].append(job)
+                self._ready[POLL].append(job)
         else:
             self._timers.push(job, due)
 
@@ -86,9 +88,9 @@ class Scheduler:
             self.fleet.discard(job)
             job.hint = hint
             if hint is Hint.ENDED:  # often to hold a list to its word, and the job may end while it waits
-                self._ready[Step.POLL].appendleft(job)
+                self._ready[POLL].appendleft(job)
             else:
-                self._ready[Step.POLL].append(job)
+                self._ready[POLL].append(job)
 
     def take(self, now: float) -> Job | None:
         """A job whose step may go now, with a place and a token taken for it; None when there is none."""
@@ -96,12 +98,12 @@ class Scheduler:
             self._enqueue(job)
         self._token_due = self._question_due = None
         for lane in LANE_STEPS:
-            if self._free[lane] <= 0 or lane in self._closed:
+            if self.free[lane] <= 0 or lane in self._closed:
                 continue
             if now < self._blocked[lane]:
                 self._token_due = min(self._blocked[lane], self._token_due or math.inf)
                 continue
-            queue = self._first(lane)
+            queue = self._first(lane) if lane != "read" or any(self._reads) else None
             question = self._question(now) if lane == "read" and not queue else None
             if not queue and question is None:
                 continue
@@ -109,13 +111,20 @@ class Scheduler:
                 self._blocked[lane] = now + delay
                 self._token_due = min(now + delay, self._token_due or math.inf)
                 continue
-            self._free[lane] -= 1
-            return self._ask(question, now) if question is not None else self._pop(queue)
+            self.free[lane] -= 1
+            if question is None:
+                return self._pop(queue)
+            if question.step is SWEEP:
+                return self.sweeps.take()
+            self.fleet.take(question, now)
+            if not question.faults and self.fleet.pacer.guess_done(question, now):  # a fault may be the result's alone
+                question.hint = Hint.COMPLETED
+            return question
         return None
 
     def release(self, lane: Lane) -> None:
         """A step of this lane ended: its place is free again, and its answer may have changed the budget."""
-        self._free[lane] += 1
+        self.free[lane] += 1
         self._blocked[lane] = 0.0
 
     def hold(self, type: str) -> None:
@@ -151,7 +160,7 @@ class Scheduler:
         return removed
 
     def _enqueue(self, job: Job) -> None:
-        if job.step is Step.CREATE:
+        if job.step is CREATE:
             self._creates.setdefault(job.type, deque()).append(job)
         else:
             self._ready[job.step].append(job)
@@ -168,18 +177,10 @@ class Scheduler:
             self._question_due = min((time for time in times if time is not None), default=None)
         return poll
 
-    def _ask(self, job: Job, now: float) -> Job:
-        if job.step is Step.SWEEP:
-            return self.sweeps.take()
-        self.fleet.take(job, now)
-        if not job.faults and self.fleet.pacer.guess_done(job, now):  # a fault may have been the result's alone
-            job.hint = Hint.COMPLETED
-        return job
-
     def _pop(self, queue: deque[Job] | None) -> Job:
         assert queue  # noqa: S101 - the caller looked
         job = queue.popleft()
-        if job.step is Step.CREATE:
+        if job.step is CREATE:
             self.hold(job.type)
             self._creates[job.type] = self._creates.pop(job.type)  # the other types first, next time
         return job

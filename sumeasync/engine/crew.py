@@ -8,7 +8,7 @@ from typing import Any
 
 from anyio.abc import TaskGroup
 
-from sumeasync.core.job import Job, Step
+from sumeasync.core.job import CREATE, LANES, Job
 
 __all__ = ["Crew"]
 
@@ -17,7 +17,7 @@ class Crew:
     """Performs jobs' steps with as few tasks as there are steps under way at once: a task each costs as a request does.
 
     A create has a task of its own, in a group that outlives the others when a run is interrupted. `take` hands out what
-    is due next, `idle` is called when a worker found nothing.
+    is due next, `idle` is called when a worker found nothing to read: a place for that is free.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Crew:
 
     def start(self, job: Job) -> None:
         """Have the job's step performed, by a waiting worker if there is one."""
-        if job.step is Step.CREATE:
+        if job.step is CREATE:
             self._creates.start_soon(self._perform, job)
             return
         while self._waiting:
@@ -51,12 +51,13 @@ class Crew:
     async def _work(self, job: Job) -> None:
         while True:
             await self._perform(job)
-            while (due := self._take()) is not None and due.step is Step.CREATE:
+            while (due := self._take()) is not None and due.step is CREATE:
                 self.start(due)
+            if due is None or LANES[due.step] != "read":
+                self._idle()
             job = await self._more() if due is None else due
 
     async def _more(self) -> Job:
         worker: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
         self._waiting.append(worker)
-        self._idle()
         return await worker

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from sumeasync.core.events import Seen, Transition
-from sumeasync.core.job import LANES, Hint, Job, Step
+from sumeasync.core.job import CREATE, LANES, POLL, SWEEP, Hint, Job, Step
 from sumeasync.core.report import Report, Tally
 from sumeasync.engine.admission import Admission
 from sumeasync.engine.alarm import Alarm
@@ -193,7 +193,8 @@ class Run:
 
     def _push(self, job: Job, due: float) -> None:
         self._scheduler.push(job, due)
-        self._alarm.ring_by(due)
+        if job.step is not POLL or self._scheduler.free["read"] > 0:  # else who ends a read takes the next
+            self._alarm.ring_by(due)
 
     def _ring_in_time(self) -> None:
         if (due := self._scheduler.wait()) is not None:
@@ -204,13 +205,13 @@ class Run:
         if was in UNSTARTED:
             held = self._begin(job)
         try:
-            if was is Step.SWEEP:
+            if was is SWEEP:
                 await self._sweeping.perform(job)
                 return
             event = await self._steps.perform(job)
             now = self._now()
             transition = self._lifecycle.advance(job, event, now, self._wall())
-            if was is Step.POLL:
+            if was is POLL:
                 self._sweeping.learn(job, event)
                 plain = isinstance(event, Seen) or job.hint is Hint.ENDED  # not yet, or asked for too early
                 if plain and job.step is was and job.type == type and transition.outcome is None:
@@ -219,7 +220,7 @@ class Run:
             if transition.records:
                 self._roster.track(job, *(sibling for sibling, _ in transition.siblings))  # told even if the disk fails
                 durable = self._kit.journal.append(*transition.records)
-                if was in (Step.CREATE, Step.RECONCILE):
+                if was in (CREATE, Step.RECONCILE):
                     await durable
             self.statistics.told(event)
             tell_step(job, was, event, transition)
@@ -229,14 +230,14 @@ class Run:
             self._fail(error)
         finally:
             self._scheduler.release(LANES[was])
-            if was is Step.CREATE:
+            if was is CREATE:
                 self._alarm.ring()
 
     def _begin(self, job: Job) -> bool:
         """A step before the job exists; whether other creates of its type wait for it."""
-        if job.step is Step.CREATE:
+        if job.step is CREATE:
             self._roster.creating.add(job.spec.key)
-        if job.step in (Step.CREATE, Step.PRESIGN) and not job.faults and job.intended_at is None:
+        if job.step in (CREATE, Step.PRESIGN) and not job.faults and job.intended_at is None:
             job.born = self._now()  # its deadline does not run while it only waits for its turn
         return _holds_type(job)
 
@@ -248,7 +249,7 @@ class Run:
     def _apply(self, job: Job, was: Step, type: str, transition: Transition, now: float) -> None:
         self.statistics.moved(job, was, type)
         searched = job.step is Step.RECONCILE or job.doubtful
-        if was in (Step.CREATE, Step.RECONCILE) and (transition.outcome or not searched):
+        if was in (CREATE, Step.RECONCILE) and (transition.outcome or not searched):
             self._roster.creating.discard(job.spec.key)
         if transition.stop is not None:
             self._stop(transition.stop, was)
@@ -294,4 +295,4 @@ class Run:
 
 def _holds_type(job: Job) -> bool:
     """Whether other creates of the type wait until it is known what became of this one."""
-    return job.step is Step.CREATE or (job.step is Step.RECONCILE and job.carry.held)
+    return job.step is CREATE or (job.step is Step.RECONCILE and job.carry.held)

@@ -13,7 +13,7 @@ import msgspec
 
 from sumeasync.core.budget.budget import Budget
 from sumeasync.core.events import Accepted, Canceled, Event, Faulted, Fetched, Listed, Placed, Seen, Stored, Uploaded
-from sumeasync.core.job import LANES, NAMES, Hint, Job, Product, Step
+from sumeasync.core.job import CREATE, LANES, NAMES, POLL, SWEEP, Hint, Job, Product, Step
 from sumeasync.core.keys import draw_key, may_send_again
 from sumeasync.core.records import Intent
 from sumeasync.core.sweep.rounds import Look
@@ -85,10 +85,10 @@ class Steps:
     async def perform(self, job: Job) -> Event:
         """Perform the job's step. A fault comes back as an event; only StorageError is raised: it ends the run."""
         try:
-            if job.step is Step.POLL and job.hint is not Hint.COMPLETED:  # most steps, kept cheap
+            if job.step is POLL and job.hint is not Hint.COMPLETED:  # most steps, kept cheap
                 job_id = _id(job)
-                request = self._spell(Step.POLL, self._dialect.poll, job_id)
-                return self._seen(job, self._dialect.read_job(await self._ask(request, Step.POLL), job_id))
+                request = self._spell(POLL, self._dialect.poll, job_id)
+                return self._seen(job, self._dialect.read_job(await self._ask(request, POLL), job_id))
             return await self._methods[job.step](job)
         except StorageError:
             raise
@@ -99,9 +99,9 @@ class Steps:
         """Ask for one page of the job list."""
         try:
             request = self._spell(
-                Step.SWEEP, self._dialect.list_jobs, limit=look.limit, cursor=look.cursor, status=look.status
+                SWEEP, self._dialect.list_jobs, limit=look.limit, cursor=look.cursor, status=look.status
             )
-            page = self._dialect.read_page(await self._ask(request, Step.SWEEP))
+            page = self._dialect.read_page(await self._ask(request, SWEEP))
         except SumeError as error:
             return Faulted(error)
         return Listed(page.jobs, page.next_cursor)
@@ -123,7 +123,7 @@ class Steps:
             status, headers = response.status, response.headers
         finally:
             # A list may have a narrower limit of its own; if all reads are meant, the next poll will be told so too.
-            told = None if status == 429 and step is Step.SWEEP else status
+            told = None if status == 429 and step is SWEEP else status
             self._budget.record(request.lane, told, headers, self._clock(), self._wall())
         if not 200 <= response.status < 300:
             raise self._dialect.error(response, request.lane)
@@ -172,7 +172,7 @@ class Steps:
         if (full := await self._no_room(spec)) is not None:
             return Faulted(full)
         object_key = job.carry if isinstance(job.carry, str) else None
-        request = self._spell(Step.CREATE, self._dialect.create, spec, object_key=object_key)
+        request = self._spell(CREATE, self._dialect.create, spec, object_key=object_key)
         wall = self._wall()
         good = may_send_again(job, wall)
         if job.doubtful and not good:
@@ -186,7 +186,7 @@ class Steps:
         # Durable before the first byte of the request: after a crash it is known that this may have been paid.
         await self._journal.append(Intent(spec.key, spec.type, spec.payload_hash, at, job.idempotency_key))
         with self._reconciling.open(spec, at):
-            job_ids = self._dialect.read_created(await self._ask(request, Step.CREATE))
+            job_ids = self._dialect.read_created(await self._ask(request, CREATE))
         if job_ids:
             self._reconciling.closed(spec.key)
         return Accepted(job_ids)

@@ -43,10 +43,12 @@ class Sweeping:
         if isinstance(event, Listed):
             page.faults = 0
             found = kit.sweeps.read(event, sent, now, self._jobs)
-            lag = kit.sweeps.lag.open_seconds
+            lag, glimpse = kit.sweeps.lag.open_seconds, kit.lifecycle.glimpse
+            seen, seen_at = sent - lag, wall - lag
             for job, view in found.active:
-                kit.lifecycle.glimpse(job, view, sent - lag, wall - lag)
-                self._name(job, view.type)
+                glimpse(job, view, seen, seen_at)
+                if not job.type:
+                    self._name(job, view.type)
             for job in found.completed:
                 kit.scheduler.hasten(job, Hint.COMPLETED)
             for job in found.ended:
@@ -86,7 +88,7 @@ class Sweeping:
             log.warning("sweep.off", reason=f"the job list is not used: {reason}; every job is asked about by itself")
 
     def _name(self, job: Job, type: str) -> None:
-        if not job.type and type:
+        if type:
             job.type = type
             self._kit.statistics.moved(job, Step.POLL, "")
 

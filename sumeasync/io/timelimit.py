@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import TypeAlias
 
 __all__ = ["TimeLimit"]
+
+Task: TypeAlias = asyncio.Task[object]
 
 
 class TimeLimit:
@@ -20,12 +23,12 @@ class TimeLimit:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        self._inside: dict[asyncio.Task[object], tuple[float, int]] = {}  # the deadline, cancellations before
-        self._late: set[asyncio.Task[object]] = set()
+        self._inside: dict[Task, tuple[float, int]] = {}  # the deadline, cancellations before
+        self._late: set[Task] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        task = self._task()
+        task: Task = asyncio.current_task(self._loop)  # type: ignore[assignment]  # used in coroutines only
         deadline = self._loop.time() + self._seconds
         self._inside[task] = deadline, task.cancelling()
         if self._timer is None:
@@ -34,7 +37,7 @@ class TimeLimit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        task = self._task()
+        task: Task = asyncio.current_task(self._loop)  # type: ignore[assignment]  # as it entered
         _, before = self._inside.pop(task)
         if task in self._late:
             self._late.discard(task)
@@ -55,8 +58,3 @@ class TimeLimit:
             if task not in self._late:
                 self._late.add(task)
                 task.cancel()
-
-    def _task(self) -> asyncio.Task[object]:
-        task = asyncio.current_task(self._loop)
-        assert task is not None  # noqa: S101 - this is used in coroutines only
-        return task

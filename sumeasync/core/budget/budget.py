@@ -192,7 +192,9 @@ class _Lane:
 
     def admitted(self, now: float, *, useful: bool) -> None:
         """The limit let a request through; only a useful reply may speed anything up."""
-        if self.answered() and self._row:
+        if not self._row and not self._stale:  # most answers
+            self.in_flight -= self.in_flight > 0
+        elif self.answered() and self._row:
             self._adaptive.recovered(now, self._row)
             self._row = 0
             self._choose()

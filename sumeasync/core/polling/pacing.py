@@ -73,7 +73,7 @@ class Pacer:
         if job.id in self._guessed:
             self._guessed.discard(job.id)
             self._sure = min(MOST_SURE, self._sure + WRONG_GUESS)
-        policy = self.policy(job.type)
+        policy = self._policies.get(job.type) or self._other
         return max(floor, self._jittered(policy, self._gap(job, policy)))
 
     def wait(self, job: Job, now: float) -> float:
@@ -104,19 +104,16 @@ class Pacer:
 
     def guess_done(self, job: Job, now: float) -> bool:
         """Guess whether the job has ended, likelier than not, and keep in mind to learn from how right that was."""
-        if self.share_ended(job, now) <= self._sure:
+        model, age = self._of(job, now)
+        if model is None or _share_ended(job, model, age, now) <= self._sure:
             return False
         self._guessed.add(job.id)
         return True
 
     def share_ended(self, job: Job, now: float) -> float:
         """The share of jobs like this one that have ended since it was last seen active; 0 where nothing is learned."""
-        if job.seen == NEVER and job.aged == 0.0:  # of a job adopted by its id the age is not known
-            return 0.0
         model, age = self._of(job, now)
-        if model is None:
-            return 0.0
-        return 1.0 - model.survival(age) / model.survival(max(0.0, age - (now - job.seen)))
+        return 0.0 if model is None else _share_ended(job, model, age, now)
 
     def share_ending(self, job: Job, now: float, seconds: float) -> float:
         """The share of jobs like this one that end within some seconds, if active now; 0 where nothing is learned."""
@@ -125,7 +122,7 @@ class Pacer:
 
     def time_left(self, job: Job, now: float) -> float:
         """Seconds until the first of the job's deadlines; infinite without one."""
-        policy = self.policy(job.type)
+        policy = self._policies.get(job.type) or self._other
         deadline = job.spec.deadline_seconds or policy.deadline
         left = math.inf if deadline is None else job.born + deadline - now
         if job.running_since is None:
@@ -145,8 +142,13 @@ class Pacer:
     def _of(self, job: Job, at: float) -> tuple[Model | None, float]:
         """The model to follow, if any, and the job's age then as it counts: since its start, if seen, or creation."""
         if job.running_since is None or job.started_at is None:
-            return self._model(job, ""), at - job.born + job.aged
-        return self._model(job, RUN), at - job.running_since
+            phase, age = "", at - job.born + job.aged
+        else:
+            phase, age = RUN, at - job.running_since
+        try:
+            return self._followed[job.type, job.size, phase], age
+        except KeyError:
+            return self._model(job, phase), age
 
     def _model(self, job: Job, phase: str) -> Model | None:
         """The model of the job's size once it has learned enough, else of its type; None when neither has."""
@@ -177,6 +179,12 @@ class Pacer:
 
     def _jittered(self, policy: Policy, gap: float) -> float:
         return gap * (1.0 + policy.jitter * (2.0 * self._rng.random() - 1.0))
+
+
+def _share_ended(job: Job, model: Model, age: float, now: float) -> float:
+    if job.seen == NEVER and job.aged == 0.0:  # of a job adopted by its id the age is not known
+        return 0.0
+    return 1.0 - model.survival(age) / model.survival(max(0.0, age - (now - job.seen)))
 
 
 def _usual_gap(job: Job, policy: Policy, age: float) -> float:

@@ -77,7 +77,7 @@ class Sweeps:
         self._fleet = fleet
         self._enabled = enabled
         self._asking = False
-        self._due = self._last = 0.0
+        self._due, self._last = 0.0 if enabled else math.inf, 0.0
         self._least, self._cap = LEAST_SECONDS, math.inf
         self._full = NEVER  # when the last full round began, and whom it told of
         self._told: Set[str] = frozenset()
