@@ -74,13 +74,13 @@ def test_learning_does_not_pay_for_the_many_with_the_few(monkeypatch: pytest.Mon
     assert p95 <= unlearned[2]
 
 
-@pytest.mark.parametrize(("order", "seconds"), [("ended", 1.0), ("created", 2.0)])
-def test_lists_notice_thousands_at_once(order: str, seconds: float) -> None:
-    """2000 jobs, 20 requests a second, results included: a second or two, where asking all in turn takes fifty."""
+@pytest.mark.parametrize("order", ["ended", "created"])
+def test_lists_notice_thousands_at_once(order: str) -> None:
+    """2000 jobs, 20 requests a second, results included: within a second, where asking all in turn takes fifty."""
     kinds, span = _fleet.steady([policies.SLOW], 2000, 900.0), (300.0, 900.0)
     listed = _fleet.engine(kinds, 1, 20.0, span=span, warm=400, order=order)
     in_turn = _fleet.peer(IN_TURN, kinds, 1, 20.0, span=span)
-    assert listed["mean"] <= seconds
+    assert listed["mean"] <= 1.0
     assert in_turn["mean"] >= 40.0
 
 
