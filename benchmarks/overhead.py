@@ -3,17 +3,19 @@
     python benchmarks/overhead.py [--polls 30000] [--jobs 1000000] [--rounds 5] [--json] [--smoke]
 
 Caveats first. Client and server are on this machine, over loopback TCP, one process each, so a real network and TLS
-would hide most of the difference. CPU is user + system of the client process while it polls (the engine's jobs are all
-taken in by then). The contenders take turns, and only ratios within a round are worth quoting: absolute times are this
-machine's. The bare loop is the least that asks for a job and reads the answer: 32 workers sharing one aiohttp session,
-`await response.json()`. The raw protocol is 32 connections of a hand-written HTTP/1.1 client on `asyncio.Protocol` that
-checks nothing. All three run with the C library's allocator in the same state (`SAME_HEAP` in `_alone.py` says why):
-as it comes, the bare loop pays some 11 µs a poll more, by chance, and is shown too. The engine has slightly more due
-than it can ask, and leaves the job list alone; in shortage, so much that it chooses which polls tell most, which costs
-something too. A swept status is one told by a page of 100: all CPU of the process is counted, with the polls that put
-pages to the test. A queue operation is the pop of the first of so many entries and its push at a later time. Memory is
-the peak of the whole process. The import is timed inside a new interpreter, with compiled files in place: of the
-package, and of `sumeasync.Engine`, the first name that loads everything.
+would hide most of the difference. The server never sleeps: to wake it costs the client some 8 µs a request, the more
+often the slower the client is, and over a network nothing; so two idle cores are needed. CPU is user + system of the
+client process while it polls (the engine's jobs are all taken in by then). The contenders take turns, and only ratios
+within a round are worth quoting: absolute times are this machine's. The bare loop is the least that asks for a job and
+reads the answer: 32 workers sharing one aiohttp session, `await response.json()`. The raw protocol is 32 connections of
+a hand-written HTTP/1.1 client on `asyncio.Protocol` that checks nothing. All three run with the C library's allocator
+in the same state (`SAME_HEAP` in `_alone.py` says why): as it comes, the bare loop pays some 11 µs a poll more, by
+chance, and is shown too. The engine has more due than it can ask, and leaves the job list alone; in shortage, so much
+that it chooses which polls tell most, which costs something too. A swept status is one told by a page of 100: all CPU
+of the process is counted, with the polls that put pages to the test. A queue operation is the pop of the first of so
+many entries and its push at a later time. Memory is the peak of the whole process. The import is timed inside a new
+interpreter, with compiled files in place: of the package, and of `sumeasync.Engine`, the first name that loads
+everything.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ class Lag:
     def __init__(self) -> None:
         self.seconds = 0.0
         self._shown = self._erred = 0.0
+        self._most = math.inf  # the least age at which a new job was shown
         self._missed: frozenset[str | None] = frozenset()  # by the last whole round, which began then:
         self._began = 0.0
 
@@ -48,12 +49,11 @@ class Lag:
         if self._missed:
             for job in jobs:
                 if job.id in self._missed and self._began - job.born > self._shown:
-                    self._shown = sent - job.born
+                    self._shown, self._most = sent - job.born, math.inf
         for job in jobs:
-            if job.seen == job.born and sent - job.born < self.seconds:
-                most = max(0.0, sent - job.born)
-                self._shown, self._erred = min(self._shown, most), min(self._erred, most)
-                self.seconds = max(self._shown, self._erred)
+            if job.seen == job.born and sent - job.born < self._most:
+                self._most = max(0.0, sent - job.born)
+        self._shown, self._erred = min(self._shown, self._most), min(self._erred, self._most)
         self.seconds = max(self._shown, self._erred)
 
     def missed(self, round: Round, waiting: Iterable[Job]) -> None:
@@ -73,5 +73,6 @@ class Lag:
 
     def audited(self, *, wrong: bool) -> None:
         """A job shown as active was asked: it had ended already (`wrong`), or had not."""
-        self._erred = min(max(2.0 * self.seconds, FIRST_SECONDS), LAST_SECONDS) if wrong else FORGIVEN * self._erred
+        most = min(LAST_SECONDS, self._most)
+        self._erred = min(max(2.0 * self.seconds, FIRST_SECONDS), most) if wrong else FORGIVEN * self._erred
         self.seconds = max(self._shown, self._erred)

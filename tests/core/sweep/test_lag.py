@@ -85,3 +85,20 @@ def test_errors_double_it_and_are_forgiven() -> None:
         lag.audited(wrong=False)
     assert lag.seconds < 0.01
     assert repr(cast("Lag", lag)).startswith("<Lag of 0.00")
+
+
+def test_errors_make_it_no_later_than_new_jobs_allow() -> None:
+    """Two jobs that end just after a page was made do not outweigh a job that was shown when a moment old."""
+    lag = Lag()
+    seen(lag, [job(0, 10.0)], 10.2)
+    for _ in range(3):
+        lag.audited(wrong=True)
+    assert lag.seconds == pytest.approx(0.2)
+
+
+def test_a_list_that_gets_late_is_found_out_again() -> None:
+    """What it once showed at once says nothing any more when it misses a job that is older."""
+    lag, late = Lag(), job(1, 18.0)
+    seen(lag, [job(0, 10.0)], 10.2)
+    lag.missed(a_round(21.0, [late], []), [late])
+    assert seen(lag, [late], 22.0) == 4.0
