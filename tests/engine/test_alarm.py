@@ -58,3 +58,20 @@ async def test_ring_by_without_a_waiter() -> None:
     alarm.ring_by(at(1.0))
     await alarm.wait(at(5.0))
     assert virtual_elapsed() - before == 5.0
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_ring_delays_nothing(waits: bool) -> None:
+    """What is due just after a ring is waited for exactly; only times that come close together are put together."""
+    alarm, before = Alarm(tick=0.01), virtual_elapsed()
+    if waits:
+        asyncio.get_running_loop().call_later(1.0, alarm.ring)
+        await alarm.wait()
+    else:
+        alarm.ring()
+        await alarm.wait()
+        await asyncio.sleep(1.0)
+    await alarm.wait(at(0.002))
+    assert virtual_elapsed() - before == pytest.approx(1.002)
+    await alarm.wait(at(0.002))
+    assert virtual_elapsed() - before == pytest.approx(1.012)

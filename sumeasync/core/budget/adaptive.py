@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sumeasync.core.budget.pace import Tally
+from sumeasync.core.budget.pace import LATE_SECONDS, Tally
 
 __all__ = ["Adaptive"]
 
@@ -58,7 +58,7 @@ class Adaptive:
 
     def take(self, now: float) -> None:
         """Pay for one request."""
-        self.next_at = max(self.next_at, now) + 1.0 / self.rate
+        self.next_at = max(self.next_at, now - LATE_SECONDS) + 1.0 / self.rate
 
     def accepted(self, now: float) -> None:
         """The server did what one request asked."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from collections import deque
 
-__all__ = ["Pace", "Quota", "Tally"]
+__all__ = ["LATE_SECONDS", "Pace", "Quota", "Tally"]
+
+LATE_SECONDS = 0.02
+"""So late a request may go and the next keep its time: at hundreds a second nobody wakes up for each."""
 
 
 class Pace:

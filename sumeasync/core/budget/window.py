@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from sumeasync.core.budget.pace import LATE_SECONDS
 from sumeasync.core.budget.retryafter import LimitView
 
 __all__ = ["GRAIN_SECONDS", "Window"]
@@ -31,7 +32,7 @@ class Window:
     )  # fmt: skip  # one name a line would hide the list
 
     _SAME_SECONDS = 2 * GRAIN_SECONDS  # two announced resets this close are one window
-    _SHARE = 0.98
+    _SHARE, _BURST = 0.98, 0.01
     _COARSE = 10 * GRAIN_SECONDS  # in shorter windows the grain hides whether others spend
     _PROOF_WINDOWS = 3.0
 
@@ -59,7 +60,7 @@ class Window:
             self.reset_at += self._length * math.ceil((now - self.reset_at) / self._length)
         self.in_flight += 1
         self._sent += 1
-        self._sent_at = now
+        self._sent_at = min(now, max(self.next_at, now - self._credit))
         self._plan(now)
 
     def answered(self, view: LimitView | None, now: float) -> None:
@@ -71,6 +72,14 @@ class Window:
             self._learn(view, view.remaining, now + view.reset_seconds, now)
             self._prove(view.remaining, now)
         self._plan(now)
+
+    @property
+    def _credit(self) -> float:
+        """Seconds of lateness that may be made up for: who wakes up late for many requests sends them together."""
+        if not self._length:
+            return 0.0
+        burst = int(self._BURST * self.limit) * (self._length + self._spare) / (self._SHARE * self.limit)
+        return min(LATE_SECONDS, burst)
 
     def denies(self, view: LimitView | None, now: float) -> bool:
         """Whether `view` cannot be of this window: more remains than this window's answers allow."""

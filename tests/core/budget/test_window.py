@@ -95,3 +95,16 @@ def test_unannounced_window_is_free() -> None:
     window.answered(LimitView(limit=10), 6.0)
     window.answered(None, 6.0)
     assert (window.next_at, window.rate, window.in_flight) == (-math.inf, math.inf, 0)
+
+
+@pytest.mark.parametrize(("limit", "most"), [(12_000, 200), (1200, 20)])
+def test_waking_up_late_wastes_nothing(limit: int, most: int) -> None:
+    """Whoever looks only every hundredth of a second sends as many a second as the limit allows, and no more."""
+    window, sent = Window(), 0
+    window.take(0.0)
+    window.answered(LimitView(limit, limit - 1, 60.0), 0.0)
+    for step in range(1000):
+        while window.next_at <= 0.01 * step:
+            window.take(0.01 * step)
+            sent += 1
+    assert 0.95 * 10 * most <= sent <= 10 * most
