@@ -22,10 +22,6 @@ PATIENCE = 5
 """Faults in a row after which another way is tried."""
 
 
-SHORTEST = 4.0
-"""Few jobs take less than so many of their intervals."""
-
-
 class Sweeping:
     """Performs pages; `jobs` are the run's by id. `ring` is called when there are jobs to ask about at once."""
 
@@ -44,9 +40,10 @@ class Sweeping:
             page.faults = 0
             found = kit.sweeps.read(event, sent, now, self._jobs)
             lag, glimpse = kit.sweeps.lag.open_seconds, kit.lifecycle.glimpse
-            seen, seen_at = sent - lag, wall - lag
+            seen, trusted_until = sent - lag, kit.sweeps.trusted_until
             for job, view in found.active:
-                glimpse(job, view, seen, seen_at)
+                at = min(seen, trusted_until(job))
+                glimpse(job, view, at, wall - (sent - at))
                 if not job.type:
                     self._name(job, view.type)
             for job in found.completed:
@@ -64,21 +61,14 @@ class Sweeping:
         sweeps = self._kit.sweeps
         if isinstance(event, Seen) and event.view.word not in sweeps.ways.words:
             sweeps.ways.spelled(event.view.word, event.view.status)
-        if job.id in sweeps.trust.open and not isinstance(event, Faulted):
+        ended = job.step is not Step.POLL or job.status is not None
+        if job.id is not None and job.id in sweeps.trust.open and not isinstance(event, Faulted):
             if job.hint is Hint.ENDED:  # its result was asked for, and its status comes next
                 return
-            ended = job.step is not Step.POLL or job.status is not None
-            since = self._share_ended(job)
-            sweeps.trust.settle(job.id or "", ended=ended, since=since)
+            sweeps.trust.settle(job.id, ended=ended)
+        if ended and job.id is not None:
+            sweeps.lag.ended(job.id, self._kit.clock())
             self._tell()
-
-    def _share_ended(self, job: Job) -> float:
-        """The share of such jobs that end between a page and an answer; with nothing learned, at most so much."""
-        pacer, lag = self._kit.scheduler.fleet.pacer, self._kit.sweeps.lag.seconds
-        claim, at = self._kit.sweeps.trust.open[job.id or ""]
-        since = self._kit.clock() - at
-        least = since / (SHORTEST * pacer.policy(job.type).interval)
-        return max(pacer.share_ending(job, at - lag, since + lag), least) if claim == "active" else 0.0
 
     def _tell(self) -> None:
         """Say once why the list is asked no more."""

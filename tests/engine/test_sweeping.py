@@ -211,17 +211,16 @@ async def test_a_late_list_is_no_worse_than_none(lag: float, most: float) -> Non
     assert found[0] <= most * found[1]
 
 
-@pytest.mark.parametrize(("answered", "wrong"), [(0.2, True), (30.0, False)])
-def test_an_end_after_the_page_is_not_held_against_the_list(answered: float, wrong: bool) -> None:
-    """Of a job that answers long after the page that showed it as active, nobody knows what it was doing then."""
+def test_an_end_is_kept_in_mind_to_test_later_pages() -> None:
+    """A job that tells its end settles what was claimed of it; a page that shows it as active later is late."""
     fleet = Fleet(Pacer({"*": Policy(interval=5.0)}, Random(1)), Random(1))
-    scheduler = SimpleNamespace(fleet=fleet)
-    kit = SimpleNamespace(sweeps=Sweeps(fleet), scheduler=scheduler, clock=lambda: 100.0 + answered)
+    kit = SimpleNamespace(sweeps=Sweeps(fleet), clock=lambda: 100.0)
     job = Job(Spec("k"), Step.RESULT, "job_1", born=0.0, seen=100.0, asked=0.0, status="completed")
-    kit.sweeps.trust.claim("job_1", "active", 100.0)
+    kit.sweeps.trust.claim("job_1", "active")
     Sweeping(kit, {}, lambda: None).learn(job, Seen(JobView("job_1", "completed", "completed")))  # type: ignore[arg-type]
-    assert kit.sweeps.trust.wary is wrong
     assert kit.sweeps.trust.open == {}
+    kit.sweeps.lag.echoed(["job_1"], 100.5)
+    assert kit.sweeps.lag.seconds == 0.5
 
 
 async def test_a_list_two_minutes_late_is_given_up() -> None:

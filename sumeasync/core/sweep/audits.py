@@ -13,7 +13,6 @@ import msgspec
 
 from sumeasync.core.job import Job
 from sumeasync.core.polling.pacing import Pacer
-from sumeasync.core.sweep.trust import MOST_SINCE, Trust
 
 __all__ = ["FIRST_ROUNDS", "Audits"]
 
@@ -27,15 +26,17 @@ MANY = 25
 """Beside what a page of so many jobs tells, a request more is little."""
 
 SOON_SECONDS = 0.1
+MOST_SINCE = 0.05
+"""Where more jobs than this end between a page and an audit, an end would tell nothing of the list."""
+
 CHOICES = 10
 
 
 class Audits:
-    """Picks whom to ask; `trust` says how the list has done."""
+    """Picks whom to ask."""
 
-    def __init__(self, pacer: Pacer, trust: Trust) -> None:
+    def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
-        self._trust = trust
         self._pages = 0
         self._tried = 0.0  # how often that list would have been found out
 
@@ -50,7 +51,7 @@ class Audits:
         """
         self._pages += 1
         pacer, certain = self._pacer, self._tried >= ENOUGH
-        due = self._trust.wary or self._pages % (PAGES if certain else min(PAGES, FIRST_ROUNDS * length)) == 0
+        due = self._pages % (PAGES if certain else min(PAGES, FIRST_ROUNDS * length)) == 0
         if not due and (certain or len(active) < MANY):
             return []
         soon, some = max(2.0 * (now - sent), SOON_SECONDS), active if due else active[:: 1 + len(active) // CHOICES]

@@ -1,8 +1,9 @@
 """How late a job list is: what a page says is taken as of that long before it was asked for.
 
 A list that shows a job it did not show before is late by less than the job's age now; if an earlier round that read all
-of the list had missed the job, by more than its age then. Where no jobs are created there is only the error to learn
-from: a job shown as active that answers itself that it has ended.
+of the list had missed the job, by more than its age then. And a list that shows
+a job as active which told its end before the page was asked for is late by more than the time since. One that shows
+jobs so for long is not late but wrong.
 """
 
 from __future__ import annotations
@@ -15,20 +16,29 @@ from sumeasync.core.sweep.rounds import Round
 
 __all__ = ["Lag"]
 
-FIRST_SECONDS, LAST_SECONDS = 1.0, 60.0
-"""What the first error makes it; each one more doubles that, up to the last."""
+WRONG_SECONDS, WRONG_JOBS = 5.0, 2
+"""A list that shows so many jobs as active so long after they told their end is wrong."""
+
+FEW, FIRST_SECONDS = 2, 1.0
+"""Less than so many jobs may be the list's mistake about just those: they make it no later than this."""
 
 FORGIVEN = 0.6
-"""What each audit that finds no error leaves of it."""
+"""What each audit that finds no error leaves of what errors told."""
+
+MOST_ENDS = 256
+"""As many of the latest ends are kept in mind."""
 
 
 class Lag:
-    """`seconds` is how late the list is taken to be."""
+    """`seconds` is how late the list is taken to be; `is_wrong` is set once it shows what is long over."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.is_wrong = False
         self._shown = self._erred = 0.0
-        self._most = math.inf  # the least age at which a new job was shown
+        self._ends: dict[str, float] = {}  # when jobs told their end, by id
+        self._wrong = 0
+        self._echoes: set[str] = set()
         self._missed: frozenset[str | None] = frozenset()  # by the last whole round, which began then:
         self._began = 0.0
 
@@ -49,11 +59,10 @@ class Lag:
         if self._missed:
             for job in jobs:
                 if job.id in self._missed and self._began - job.born > self._shown:
-                    self._shown, self._most = sent - job.born, math.inf
+                    self._shown = sent - job.born
         for job in jobs:
-            if job.seen == job.born and sent - job.born < self._most:
-                self._most = max(0.0, sent - job.born)
-        self._shown, self._erred = min(self._shown, self._most), min(self._erred, self._most)
+            if job.seen == job.born and sent - job.born < self._shown:
+                self._shown = max(0.0, sent - job.born)
         self.seconds = max(self._shown, self._erred)
 
     def missed(self, round: Round, waiting: Iterable[Job]) -> None:
@@ -71,8 +80,27 @@ class Lag:
         if round.complete or (round.newest_first and told > -math.inf and len(new) == len(untold)):
             self._missed, self._began = frozenset(job.id for job in new), round.began
 
-    def audited(self, *, wrong: bool) -> None:
-        """A job shown as active was asked: it had ended already (`wrong`), or had not."""
-        most = min(LAST_SECONDS, self._most)
-        self._erred = min(max(2.0 * self.seconds, FIRST_SECONDS), most) if wrong else FORGIVEN * self._erred
+    def ended(self, job_id: str, now: float) -> None:
+        """A job told its end itself."""
+        self._ends[job_id] = now
+        if len(self._ends) > MOST_ENDS:
+            del self._ends[next(iter(self._ends))]
+
+    def echoed(self, ids: Iterable[str], sent: float) -> None:
+        """A page that was asked for when it was `sent` shows these as active, be they over or anybody's."""
+        for job_id in ids:
+            since = sent - self._ends.get(job_id, sent)
+            if since > WRONG_SECONDS:
+                del self._ends[job_id]
+                self._wrong += 1
+            elif since > 0.0:
+                self._echoes.add(job_id)
+                known = since if len(self._echoes) >= FEW else min(since, FIRST_SECONDS)
+                self._erred = max(self._erred, known)
+        self.is_wrong = self._wrong >= WRONG_JOBS
+        self.seconds = max(self._shown, self._erred)
+
+    def forgive(self) -> None:
+        """A job shown as active was asked, and is."""
+        self._erred *= FORGIVEN
         self.seconds = max(self._shown, self._erred)

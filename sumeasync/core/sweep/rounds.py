@@ -36,12 +36,16 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct):
-    """What a page told of waiting jobs: seen active, shown as completed, shown as ended otherwise, left the list."""
+    """What a page told of waiting jobs: seen active, shown as completed, shown as ended otherwise, left the list.
+
+    `others` are the ids of all that it shows as active beside them.
+    """
 
     active: list[tuple[Job, JobView]] = []
     completed: list[Job] = []
     ended: list[Job] = []
     missing: list[Job] = []
+    others: list[str] = []
 
 
 class Round:
@@ -120,13 +124,15 @@ class Round:
         repeats = set[str]() if len(entries) < len(views) else None
         active, told = found.active, self.told
         for view in views:
-            job = jobs.get(view.id)
-            if job is None or job.step is not POLL or (repeats is not None and view.id in repeats):
-                continue  # not ours, past its end, or told twice
             id, status = view.id, view.status
+            job = jobs.get(id)
+            is_active = status is None or status == "queued" or status == "running"
+            if job is None or job.step is not POLL or (repeats is not None and id in repeats):
+                if is_active:
+                    found.others.append(id)
+                continue  # not ours, past its end, or told twice
             if repeats is not None:
                 repeats.add(id)
-            is_active = status is None or status == "queued" or status == "running"
             if is_active:
                 ids.append(id)
             if not job.ticket:  # it is being asked about already

@@ -30,33 +30,27 @@ from sumeasync.core.polling.fleet import Fleet
 from sumeasync.core.sweep.audits import Audits
 from sumeasync.core.sweep.lag import Lag
 from sumeasync.core.sweep.rounds import Findings, IsCold, Round, Way
-from sumeasync.core.sweep.trust import Claim, Trust
+from sumeasync.core.sweep.trust import REASONS, Claim, Trust
 from sumeasync.core.sweep.ways import Ways
 from sumeasync.models import Spec
 
 __all__ = ["Sweeps"]
 
-WAYS: tuple[Way, ...] = ("all", "active", "finished")
-LEAST_JOBS = 4
-"""Fewer waiting jobs are not worth a list."""
-
+LEAST_JOBS = 4  # fewer waiting jobs are not worth a list
 LEAST_SECONDS, LEAST_INTERVALS, LATER_SECONDS = 1.0, 0.25, 5.0
 """Between two rounds, however much they would tell: a second, or a quarter of the shortest interval."""
 
-EARLY_SECONDS = 1e-6
-"""Less than this too early is rounding."""
+EARLY_SECONDS = 1e-6  # less than this too early is rounding
+SAMPLE, FEW_JOBS = 32, 4
+"""Jobs looked at to estimate what all of them are worth, and what a page is."""
 
-SAMPLE = 32
-"""Jobs looked at to estimate what all of them are worth."""
-
-FEW_JOBS = 4
-"""Jobs looked at to estimate what a page is worth."""
-
-PROBES = 8
-"""Missing jobs asked about before it is known what it means to be missing."""
-
+PROBES = 8  # missing jobs asked about before it is known what it means to be missing
 FEW_TOLD = 0.2
 """A full round was not worth its pages that told of no more jobs than pages, or of a smaller part and less than two."""
+
+PROVEN, SAMPLED, MOST_CAPS = 5, 6, 8.0
+"""However good the list, a job is asked about itself after so many of its policy's caps; one in six or so after one,
+before so many ends were as the list had them."""
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 60.0, 960.0
 
@@ -71,7 +65,7 @@ class Sweeps:
     def __init__(self, fleet: Fleet, *, enabled: bool = True) -> None:
         self.lag, self.ways = Lag(), Ways()
         self.trust = Trust(self.lag)
-        self._audits = Audits(fleet.pacer, self.trust)
+        self._audits = Audits(fleet.pacer)
         self.job = Job(Spec("sweep"), Step.SWEEP)
         self.worth = 0.0
         self._fleet = fleet
@@ -79,12 +73,13 @@ class Sweeps:
         self._asking = False
         self._due, self._last = 0.0 if enabled else math.inf, 0.0
         self._least, self._cap = LEAST_SECONDS, math.inf
-        self._full = NEVER  # when the last full round began, and whom it told of
-        self._told: Set[str] = frozenset()
+        self._full = self._read_at = NEVER  # when the last full round began, the last that read all, and whom
+        self._told: Set[str] = frozenset()  # it told of
         self._slow = False  # whether a whole round takes longer than the next is to wait for
-        self._took = dict.fromkeys(WAYS, 0.0)  # seconds that the last round of this way took
+        self._took: dict[Way, float] = {}  # seconds that the last round of this way took
         self._round: Round | None = None
         self._jobs: Mapping[str, Job] = {}
+        self._samples = False
         self._pages = 0
         self._length = 1  # pages of the last round
         self.paused: str | None = None
@@ -108,10 +103,8 @@ class Sweeps:
 
     def first(self, now: float, price: float) -> Job | None:
         """The next page, if it is worth `price` (see `Pacer.worth`) now; asked for once `take` is called."""
-        if not self.is_due(now):
+        if not self.is_due(now) or (self._round is None and not self._begin(now, price)):
             return None
-        if self._round is None:
-            return self.job if self._begin(now, price) else None
         return self.job  # what was begun goes on: the jobs it has yet to tell of are worth more than when it began
 
     def take(self) -> Job:
@@ -136,10 +129,13 @@ class Sweeps:
         active = [job for job, _ in found.active]
         self.trust.shown_active(active)
         self.lag.shown(active, sent)
+        self.lag.echoed(found.others, sent)
+        if self.lag.is_wrong:
+            self.trust.distrust(REASONS["active"])
         completed, ended = self._credible(found.completed), self._credible(found.ended)
         self._claim("shown", (*completed, *ended))
         audited = self._audits.pick(active, self._length, sent, now)
-        self._claim("active", audited, sent)
+        self._claim("active", audited)
         ended += audited
         completed += self._miss(found.missing)
         if round.over:
@@ -162,6 +158,13 @@ class Sweeps:
                 self.trust.distrust("the server refuses it")
         self._due = now + max(seconds, self._least)
 
+    def trusted_until(self, job: Job) -> float:
+        """Until when a job may count as seen, whatever the list says; of some it is soon, before the list is proven."""
+        if job.asked == NEVER:
+            return math.inf
+        sampled = self._samples and ord((job.id or " ")[-1]) % SAMPLED == 0
+        return job.asked + (1.0 if sampled else MOST_CAPS) * self._cap
+
     @property
     def _margin(self) -> float:
         return self.trust.margin_seconds + self.lag.seconds
@@ -173,15 +176,16 @@ class Sweeps:
     def _credible(self, jobs: Iterable[Job]) -> list[Job]:
         return [job for job in jobs if not self.trust.refuted(job.id)]
 
-    def _claim(self, claim: Claim, jobs: Iterable[Job], at: float = 0.0) -> None:
+    def _claim(self, claim: Claim, jobs: Iterable[Job]) -> None:
         for job in jobs:
-            self.trust.claim(job.id or "", claim, at)
+            self.trust.claim(job.id or "", claim)
 
     def _begin(self, now: float, price: float) -> bool:
         waiting = len(self._fleet)
         if waiting < LEAST_JOBS:
             self._due = now + self._least
             return False
+        self._samples = waiting >= SAMPLE and self.trust.right < PROVEN
         way = self.ways.choose(waiting, stale=now - self._full >= self._cap)
         if not self._is_worth_it(way, waiting, now, price):
             return False
@@ -191,16 +195,8 @@ class Sweeps:
             self._due = now + max(0.25 * self._least, 0.1)
             return False
         self.ways.began(way)
-        self._round = Round(
-            way,
-            now,
-            waiting,
-            self.ways.walks(way),
-            self.ways.page,
-            before=before,
-            is_cold=is_cold,
-            sought=self.ways.sought(),
-        )
+        walks, sought = self.ways.walks(way), self.ways.sought()
+        self._round = Round(way, now, waiting, walks, self.ways.page, before=before, is_cold=is_cold, sought=sought)
         return True
 
     def _gauge(self, now: float, worth: float) -> IsCold:
@@ -229,18 +225,25 @@ class Sweeps:
         self._least = min([LEAST_SECONDS, *(LEAST_INTERVALS * policy.interval for policy in policies)])
         self._cap = min((policy.cap for policy in policies), default=math.inf)
         askable = (job for job in sample if not job.faults)  # of one whose answers fail, a page settles nothing
-        halfway = now + 0.5 * self._took[way] if self._slow else now
+        halfway = now + 0.5 * self._took.get(way, 0.0) if self._slow else now
         total = sum(self._gain(job, halfway) for job in askable) * waiting / max(1, len(sample))
         self.worth = total / self.ways.price(way, waiting)
         if self.worth >= price:
             return True
+        if self.lag.open_seconds >= min((policy.interval for policy in policies), default=math.inf):
+            self.trust.distrust("it is so late that the jobs tell of their ends before it does")
+            return False
         # Worth grows as the square of time, at first: by then it may be enough.
         factor = min(2.0, math.sqrt(price / self.worth)) if self.worth > 0.0 else 2.0
         self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, self._least), LATER_SECONDS)
         return False
 
     def _gain(self, job: Job, now: float) -> float:
-        """What a page is worth that shows this job: it leaves open what came of it since, where the list is late."""
+        """What a page is worth for this job: it leaves open what came of it since where the list is late, or all."""
+        if (job.born < self._read_at and job.id not in self._told) or now > self.trusted_until(
+            job
+        ):  # it is to be asked itself
+            return 0.0
         open = self.lag.open_seconds / max(now - job.seen, EARLY_SECONDS)
         return self._fleet.pacer.worth(job, now) * max(0.0, 1.0 - open * open)
 
@@ -257,10 +260,13 @@ class Sweeps:
             self._end_finished(round)
             return []
         missing: list[Job] = []
-        self._full, self._told = round.began, round.told
+        self._full = round.began
+        shown = round.told | round.busy
+        self._told = shown if round.whole else self._told | shown
         if round.whole:
+            self._read_at = round.began if round.complete and shown else NEVER
             self.lag.missed(round, self._fleet)
-        told, before = len(round.told | round.busy), round.began - self._margin
+        told, before = len(shown), round.began - self._margin
         if told == 0 and not any(job.born < before for job in self._fleet):
             return []  # all too young to be listed: nothing follows from it
         if round.way == "active" and round.complete:

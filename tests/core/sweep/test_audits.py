@@ -10,8 +10,6 @@ from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.polling.policy import Policy
 from sumeasync.core.records import Ended
 from sumeasync.core.sweep.audits import FIRST_ROUNDS, PAGES, Audits
-from sumeasync.core.sweep.lag import Lag
-from sumeasync.core.sweep.trust import Trust
 from sumeasync.models import Spec
 
 
@@ -21,7 +19,7 @@ def audits(*, learned: bool = False) -> Audits:
     for number in range(200 * learned):
         seconds = 20.0 * Random(number).lognormvariate(0.0, 0.3)
         durations.fold(Ended("k", "j", "completed", seconds, "a", created_at=0.0, alive_at=seconds - 0.1))
-    return Audits(Pacer({"*": Policy(interval=3.0)}, Random(1), durations), Trust(Lag()))
+    return Audits(Pacer({"*": Policy(interval=3.0)}, Random(1), durations))
 
 
 def job(born: float, asked: float | None = None) -> Job:
@@ -58,10 +56,3 @@ def test_not_of_those_about_to_end() -> None:
     picked = [one.pick([job(80.0), young], 1, 98.0, 100.0) for _ in range(FIRST_ROUNDS)]
     assert picked[-1] == [young]
     assert picked[:-1] == [[]] * (FIRST_ROUNDS - 1)
-
-
-def test_each_page_while_wary() -> None:
-    """After an error every page is tested."""
-    one = audits()
-    one._trust.wary = True
-    assert [len(one.pick([job(90.0)], 1, 100.0, 100.1)) for _ in range(3)] == [1, 1, 1]

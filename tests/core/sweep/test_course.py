@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ def read(course: Course, ids: str, *, last: bool = False, also: str = "") -> set
     return set(course.read(Mark("c", list(ids)), {*ids, *also}, last=last))
 
 
-def cold(*pages: str) -> object:
+def cold(*pages: str) -> Callable[[Sequence[str]], bool]:
     """Whether a page is one of these."""
     return lambda ids: "".join(ids) in pages
 
@@ -44,29 +44,29 @@ def test_another_order_tells_nothing() -> None:
     course = Course(OLD)
     assert (read(course, "hab"), course.ordered) == (set(), False)
     assert read(course, "di") == set()
-    assert course.onward("c9", lambda ids: True) == "c9"  # type: ignore[arg-type]
+    assert course.onward("c9", lambda ids: True) == "c9"
 
 
 def test_cold_pages_are_left_out() -> None:
     """The walk goes on at the first page that is worth it, and keeps the marks of those between."""
     course = Course(OLD)
     read(course, "abc")
-    assert course.onward("c1", cold("def")) == "c2"  # type: ignore[arg-type]
+    assert course.onward("c1", cold("def")) == "c2"
     assert (course.skipped, course.whole, course.jumped) == (3, False, True)
     assert course.marks[-1] is OLD[1]
     assert read(course, "hi") == set()  # it is not known that the cursor leads there exactly
-    assert course.onward("c3", cold()) is None  # type: ignore[arg-type]
+    assert course.onward("c3", cold()) is None
 
 
 def test_what_a_longer_page_left_over() -> None:
     """The rest of a page that was read in part is left out as well, from the cursor behind what was read."""
     course = Course(OLD)
     read(course, "abd")
-    assert course.onward("c9", cold("ef", "ghi")) is None  # type: ignore[arg-type]
+    assert course.onward("c9", cold("ef", "ghi")) is None
     assert course.marks[1:] == [Mark("c9", ["e", "f"]), OLD[2]]
     course = Course(OLD)
     read(course, "abd")
-    assert course.onward("c9", cold("ghi")) == "c9"  # type: ignore[arg-type]
+    assert course.onward("c9", cold("ghi")) == "c9"
 
 
 def test_a_walk_with_nothing_but_cold_pages() -> None:
@@ -81,7 +81,7 @@ def test_a_walk_with_nothing_but_cold_pages() -> None:
 def test_an_old_cursor_that_leads_elsewhere_is_noticed() -> None:
     """A page that shows what stood before, after a jump, ends the order."""
     course = Course(OLD)
-    course.onward(None, cold("abc", "def"))  # type: ignore[arg-type]
+    course.onward(None, cold("abc", "def"))
     assert (read(course, "ab"), course.ordered) == (set(), False)
 
 

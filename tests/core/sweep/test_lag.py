@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from sumeasync.core.job import Job, Step
-from sumeasync.core.sweep.lag import FIRST_SECONDS, LAST_SECONDS, Lag
+from sumeasync.core.sweep.lag import FIRST_SECONDS, MOST_ENDS, WRONG_JOBS, WRONG_SECONDS, Lag
 from sumeasync.core.sweep.rounds import Round
 from sumeasync.models import JobView, Spec
 
@@ -68,32 +68,58 @@ def test_a_job_being_asked_about_is_not_missed() -> None:
 
 def test_a_younger_job_shown_corrects_it() -> None:
     """A list that shows a new job is less late than that is old, whatever was thought."""
+    lag, late = Lag(), job(1, 1.0)
+    lag.missed(a_round(5.0, [late], []), [late])
+    assert seen(lag, [late], 6.0) == 5.0
+    assert seen(lag, [job(2, 9.5)], 10.0) == 0.5
+    assert seen(lag, [job(3, 10.2)], 10.0) == 0.0
+
+
+def test_what_told_its_end_and_is_shown_as_active_tells_the_lag() -> None:
+    """The list is late by more than the time from a job's own answer to the page that shows it; audits forgive that."""
     lag = Lag()
-    lag.audited(wrong=True)
-    assert seen(lag, [job(0, 9.5)], 10.0) == 0.5
-    assert seen(lag, [job(1, 10.2)], 10.0) == 0.0
-
-
-def test_errors_double_it_and_are_forgiven() -> None:
-    """Each job wrongly shown as active doubles it, up to a bound; each rightly shown makes it less."""
-    lag, seconds = Lag(), []
+    lag.ended("job_1", 10.0)
+    lag.ended("job_2", 10.0)
+    lag.echoed(["job_1", "job_2", "job_3"], 10.0)
+    assert lag.seconds == 0.0
+    for sent in (11.0, 13.0, 12.0):
+        lag.echoed(["job_1", "job_2"], sent)
+    assert lag.seconds == 3.0
     for _ in range(20):
-        lag.audited(wrong=True)
-        seconds.append(lag.seconds)
-    assert (seconds[:2], seconds[-1]) == ([FIRST_SECONDS, 2 * FIRST_SECONDS], LAST_SECONDS)
-    for _ in range(20):
-        lag.audited(wrong=False)
+        lag.forgive()
     assert lag.seconds < 0.01
     assert repr(cast("Lag", lag)).startswith("<Lag of 0.00")
 
 
-def test_errors_make_it_no_later_than_new_jobs_allow() -> None:
-    """Two jobs that end just after a page was made do not outweigh a job that was shown when a moment old."""
+def test_one_job_shown_wrongly_makes_a_list_hardly_late() -> None:
+    """The mistake may be about just that job."""
     lag = Lag()
-    seen(lag, [job(0, 10.0)], 10.2)
-    for _ in range(3):
-        lag.audited(wrong=True)
-    assert lag.seconds == pytest.approx(0.2)
+    lag.ended("job_1", 10.0)
+    lag.echoed(["job_1"], 14.0)
+    assert lag.seconds == FIRST_SECONDS
+
+
+def test_what_is_shown_as_active_long_after_is_wrong() -> None:
+    """Some jobs shown so long after they told their end prove the list wrong; one of them shown often does not."""
+    lag = Lag()
+    for number in range(WRONG_JOBS):
+        assert not lag.is_wrong
+        lag.ended(f"job_{number}", 10.0)
+        for more in range(2 * WRONG_JOBS):
+            lag.echoed([f"job_{number}"], 10.0 + WRONG_SECONDS + 1.0 + more)
+    assert lag.is_wrong
+    assert lag.seconds == 0.0
+
+
+def test_the_latest_ends_are_kept_in_mind() -> None:
+    """What ended long ago is forgotten, so that memory stays bounded."""
+    lag = Lag()
+    for number in range(MOST_ENDS + 1):
+        lag.ended(f"job_{number}", 10.0)
+    lag.echoed(["job_0"], 15.0)
+    assert lag.seconds == 0.0
+    lag.echoed(["job_1", "job_2"], 15.0)
+    assert lag.seconds == 5.0
 
 
 def test_a_list_that_gets_late_is_found_out_again() -> None:

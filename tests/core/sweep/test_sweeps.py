@@ -18,7 +18,7 @@ from sumeasync.core.sweep.rounds import Findings, Look, Round
 from sumeasync.core.sweep.sweeps import LEAST_JOBS, PROBES, Sweeps
 from sumeasync.models import JobView, Spec
 
-POLICY = Policy(first_delay=10, interval=10, cap=10, jitter=0)
+POLICY = Policy(first_delay=10, interval=10, cap=500, growth=0, jitter=0)
 
 
 class Bench:
@@ -126,9 +126,9 @@ def test_a_pause_between_rounds() -> None:
     """After a round the next waits at least a second, or a quarter of the shortest interval."""
     bench = Bench(50)
     bench.look(8.0)
-    bench.answer(8.1, [])
-    assert bench.look(8.9) is None
-    assert bench.look(9.1) is not None
+    bench.answer(8.1, range(50))
+    assert bench.look(8.9, price=0.0) is None
+    assert bench.look(9.1, price=0.0) is not None
 
 
 def test_refused_at_all_is_the_end() -> None:
@@ -193,7 +193,7 @@ def full_active(bench: Bench, now: float, hidden: Iterable[int]) -> list[Job]:
             found = bench.answer(now, left if look.status == "running" else [], look.status)
             if look.status == "running" and bench.sweeps.next_due() is not None and found.active:
                 return list(found.completed)
-        now += 100.0
+        now += 600.0
 
 
 @pytest.mark.parametrize(("hidden", "missed"), [(3, 3), (40, PROBES)])
@@ -227,9 +227,9 @@ def test_the_finished_ones_say_nothing_of_a_job_not_shown_before(told: bool, lat
 def test_a_late_list_is_worth_less() -> None:
     """What a page tells is as old as the list is late, so it is asked for later, if at all."""
     bench = Bench(50)
-    bench.sweeps.lag.audited(wrong=True)
-    bench.sweeps.lag.audited(wrong=True)
-    bench.sweeps.lag.audited(wrong=True)
+    for id in ("job_x", "job_y"):
+        bench.sweeps.lag.ended(id, 0.0)
+    bench.sweeps.lag.echoed(["job_x", "job_y"], 4.0)
     assert bench.look(7.0) is None
     assert Bench(50).look(7.0) is not None
 
@@ -254,3 +254,25 @@ def test_no_round_begins_where_no_page_is_worth_it() -> None:
     bench.sweeps.ways._measures["all"].pages = 0.1
     assert bench.look(11.9) is None
     assert bench.look(16.0) is not None
+
+
+def test_a_page_is_not_for_jobs_that_it_does_not_show() -> None:
+    """What the last round did not show is asked for by itself, however long ago it was seen; later a page is tried."""
+    bench = Bench(50)
+    bench.look(8.0)
+    bench.answer(8.0, range(10))
+    for number in range(10):
+        bench.jobs[f"job_{number}"].seen = 25.0
+    assert bench.look(26.0) is None
+    assert bench.look(40.0) is not None
+
+
+def test_a_list_that_shows_as_active_what_is_over_is_given_up() -> None:
+    """Jobs that told their end, and are on pages as active long after, end the sweeps."""
+    bench = Bench(50)
+    for number in range(3):
+        bench.jobs[f"job_{number}"].step = Step.RESULT
+        bench.sweeps.lag.ended(f"job_{number}", 1.0)
+    bench.look(20.0)
+    bench.answer(20.0, range(50))
+    assert bench.sweeps.trust.reason == "it shows jobs as active that have ended"
