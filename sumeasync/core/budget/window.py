@@ -33,6 +33,7 @@ class Window:
 
     _SAME_SECONDS = 2 * GRAIN_SECONDS  # two announced resets this close are one window
     _SHARE, _BURST = 0.98, 0.01
+    _LONG_SECONDS = 900.0  # windows as long as this may be spent as fast as wanted
     _COARSE = 10 * GRAIN_SECONDS  # in shorter windows the grain hides whether others spend
     _PROOF_WINDOWS = 3.0
 
@@ -143,6 +144,9 @@ class Window:
             return
         if available < 1:
             self.next_at = self.reset_at + GRAIN_SECONDS
+            return
+        if self._length >= self._LONG_SECONDS:  # an allowance: a batch is not spread over a day
+            self.next_at = -math.inf
             return
         length, left = self._length + self._spare, self.reset_at - now
         interval = length / (self._SHARE * self.limit)

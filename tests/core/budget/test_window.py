@@ -108,3 +108,13 @@ def test_waking_up_late_wastes_nothing(limit: int, most: int) -> None:
             window.take(0.01 * step)
             sent += 1
     assert 0.95 * 10 * most <= sent <= 10 * most
+
+
+def test_a_day_is_not_paced() -> None:
+    """What is announced for a day may be spent as fast as wanted, and when it is spent the reset is waited for."""
+    window = Window()
+    for number in range(100):
+        assert window.next_at <= number
+        window.take(float(number))
+        window.answered(LimitView(100, 99 - number, 86_400.0 - number), float(number))
+    assert window.next_at > 86_000.0
