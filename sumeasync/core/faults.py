@@ -21,7 +21,7 @@ from sumeasync.errors import (
 )
 from sumeasync.models import Failure
 
-__all__ = ["Verdict", "failure", "verdict"]
+__all__ = ["Verdict", "asked_seconds", "failure", "verdict"]
 
 
 class Verdict(Enum):
@@ -46,6 +46,11 @@ def verdict(error: SumeError, step: Step) -> Verdict:
     if isinstance(error, NotReadyError | RateLimitError | ServerError):
         return Verdict.RETRY
     return Verdict.REFUSED if isinstance(error, ApiError | RefusedError | UsageError) else Verdict.RETRY
+
+
+def asked_seconds(error: SumeError) -> float:
+    """How long the server asks to wait before the next try; 0 when it does not."""
+    return error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
 
 
 def failure(error: SumeError) -> Failure:

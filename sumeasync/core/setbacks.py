@@ -7,7 +7,7 @@ from random import Random
 
 from sumeasync.core.endings import completed, ended_of, outcome_of, overdue, timed_out, unknown
 from sumeasync.core.events import Faulted, Transition
-from sumeasync.core.faults import Verdict, failure, verdict
+from sumeasync.core.faults import Verdict, asked_seconds, failure, verdict
 from sumeasync.core.job import Job, Product, Step
 from sumeasync.core.keys import may_send_again
 from sumeasync.core.polling.pacing import Pacer
@@ -15,7 +15,6 @@ from sumeasync.core.polling.policy import retry_delay
 from sumeasync.core.reconcile import SETTLE_SECONDS, Search
 from sumeasync.core.records import Rejected, Unknown
 from sumeasync.errors import (
-    ApiError,
     AuthError,
     BadResponseError,
     DiskFullError,
@@ -72,7 +71,7 @@ class Setbacks:
         return self._create_fault(job, event.error, now, wall)
 
     def _retry(self, job: Job, error: SumeError, within: float = math.inf) -> Transition:
-        return Transition(delay=max(_asked(error), min(retry_delay(job.faults, self._rng), within)))
+        return Transition(delay=max(asked_seconds(error), min(retry_delay(job.faults, self._rng), within)))
 
     def _create_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         if isinstance(error, LinkExpiredError) and job.step is Step.UPLOAD:
@@ -107,7 +106,7 @@ class Setbacks:
         if self._idempotent:
             return Transition(records, outcome=unknown(job).outcome)
         job.step, job.faults, job.born = Step.RECONCILE, 0, now
-        return Transition(records, max(_asked(error), SETTLE_SECONDS))
+        return Transition(records, max(asked_seconds(error), SETTLE_SECONDS))
 
     def _reconcile_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         search: Search = job.carry
@@ -124,7 +123,7 @@ class Setbacks:
         late = self._pacer.time_left(job, now) <= 0 and not search.held
         if late or search.is_over(waited):
             return unknown(job)
-        return Transition(delay=max(_asked(error), search.delay(waited)))
+        return Transition(delay=max(asked_seconds(error), search.delay(waited)))
 
     def _poll_fault(self, job: Job, error: SumeError, now: float, wall: float) -> Transition:
         fresh = job.spec.job_id is None and now - job.born < NOT_FOUND_GRACE_SECONDS
@@ -176,10 +175,6 @@ def _lasting(error: SumeError, code: str = "") -> Failure:
     if passing and not isinstance(error, LinkExpiredError):
         return Failure("interrupted", str(error))
     return Failure(code, str(error)) if code else failure(error)
-
-
-def _asked(error: SumeError) -> float:
-    return error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
 
 
 def _key_refused(job: Job, error: SumeError) -> bool:

@@ -230,7 +230,7 @@ class Run:
             self._fail(error)
         finally:
             self._scheduler.release(LANES[was])
-            if was is CREATE:
+            if held:  # another create of its type may go now, and who ends a read may just take the next
                 self._alarm.ring()
 
     def _begin(self, job: Job) -> bool:

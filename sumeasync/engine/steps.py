@@ -123,8 +123,9 @@ class Steps:
             status, headers = response.status, response.headers
         finally:
             # A list may have a narrower limit of its own; if all reads are meant, the next poll will be told so too.
-            told = None if status == 429 and step is SWEEP else status
-            self._budget.record(request.lane, told, headers, self._clock(), self._wall())
+            if status == 429 and step is SWEEP:
+                status, headers = None, {}
+            self._budget.record(request.lane, status, headers, self._clock(), self._wall())
         if not 200 <= response.status < 300:
             raise self._dialect.error(response, request.lane)
         return response

@@ -61,7 +61,7 @@ class Sweeping:
         sweeps = self._kit.sweeps
         if isinstance(event, Seen) and event.view.word not in sweeps.ways.words:
             sweeps.ways.spelled(event.view.word, event.view.status)
-        ended = job.step is not Step.POLL or job.status is not None
+        ended = job.status is not None
         if job.id is not None and job.id in sweeps.trust.open and not isinstance(event, Faulted):
             if job.hint is Hint.ENDED:  # its result was asked for, and its status comes next
                 return

@@ -80,7 +80,6 @@ class Client:
         timeouts: How long each phase may take.
         max_body_bytes: The longest body read, before and after decompression.
         limit: Connections at once; at least the number of requests in flight, or they wait for one another.
-        user_agent: What the client calls itself.
         trust_env: Whether an ``HTTPS_PROXY`` of the environment is used.
     """
 
@@ -93,7 +92,6 @@ class Client:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         max_body_bytes: int = MAX_BODY_BYTES,
         limit: int = MAX_CONNECTIONS,
-        user_agent: str = USER_AGENT,
         trust_env: bool = False,
     ) -> None:
         url = check_base_url(base_url)
@@ -103,7 +101,6 @@ class Client:
         self._connector_factory = connector_factory or (lambda: tcp_connector(limit))
         self._timeouts = timeouts
         self._max_body_bytes = max_body_bytes
-        self._user_agent = user_agent
         self._proxy = environment_proxy(url) if trust_env else None
         self._session: aiohttp.ClientSession | None = None
         self._limit: TimeLimit
@@ -119,7 +116,7 @@ class Client:
                 "Authorization": f"Bearer {self._key.reveal()}",
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
-                "User-Agent": self._user_agent,
+                "User-Agent": USER_AGENT,
             },
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # aiohttp bounds each piece of the output, not the whole

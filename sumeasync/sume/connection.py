@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 
 from sumeasync.core import redact
-from sumeasync.core.faults import Verdict, verdict
+from sumeasync.core.faults import Verdict, asked_seconds, verdict
 from sumeasync.core.job import Job, Step
 from sumeasync.core.keys import draw_key
 from sumeasync.core.polling.policy import retry_delay
@@ -27,7 +27,7 @@ from sumeasync.core.specs import payload_hash
 from sumeasync.dialects.base import Presigned
 from sumeasync.dialects.known import DIALECTS
 from sumeasync.engine import Engine
-from sumeasync.errors import ApiError, SumeError, TransportError, UsageError
+from sumeasync.errors import SumeError, TransportError, UsageError
 from sumeasync.io.client import Client, Timeouts
 from sumeasync.io.credentials import Access
 from sumeasync.io.guard import Guard, guarded_session
@@ -134,7 +134,7 @@ class Connection:
                 if not doubtful:
                     raise
                 tries -= 1
-                delay = max(asked(error), retry_delay(CREATE_TRIES - tries, self._rng))
+                delay = max(asked_seconds(error), retry_delay(CREATE_TRIES - tries, self._rng))
                 if not tries or judged not in (Verdict.AMBIGUOUS, Verdict.RETRY) or delay > LONGEST_WAIT:
                     error.args, error.hint = (f"{error}; the job may have been created",), MAY_EXIST
                     raise
@@ -182,11 +182,6 @@ class Connection:
         if self._session is None:
             raise UsageError("not open: use it in `async with`")
         return self._session
-
-
-def asked(error: SumeError) -> float:
-    """The seconds the server asks to wait before the next try."""
-    return error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
 
 
 def describe(path: str) -> tuple[str, str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sumeasync.core.faults import Verdict, failure, verdict
+from sumeasync.core.faults import Verdict, asked_seconds, failure, verdict
 from sumeasync.core.job import Step
 from sumeasync.errors import (
     ApiError,
@@ -74,3 +74,17 @@ def test_verdicts(error: SumeError, create: Verdict, presign: Verdict, other: Ve
 def test_failures(error: SumeError, shown: Failure) -> None:
     """The server's code and request id where there are any, else a word for the kind of error; nothing secret."""
     assert failure(error) == shown
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (RateLimitError(status=429, retry_after_seconds=7.0), 7.0),
+        (ServerError(status=503, retry_after_seconds=0.0), 0.0),
+        (ServerError(status=503), 0.0),
+        (ConnectError(), 0.0),
+    ],
+)
+def test_asked_seconds(error: SumeError, seconds: float) -> None:
+    """What the server asks to wait before the next try, if it asks at all."""
+    assert asked_seconds(error) == seconds

@@ -241,7 +241,7 @@ def sweeping(budget: Budget | None = None, *, places: dict[Lane, int] = ROOMY, l
     """A scheduler that may ask the list, of a type asked about every ten seconds and known to take about ninety."""
     durations = Durations({TYPE: 90.0})
     for number in range(learned):
-        durations.observe(TYPE, 80.0 + number % 20, 81.0 + number % 20)
+        durations.model(TYPE).observe(80.0 + number % 20, 81.0 + number % 20)
     fleet = Fleet(Pacer({"*": Policy(first_delay=5, interval=10, cap=10)}, Random(1), durations), Random(1))
     return Scheduler(budget or Budget(), fleet, Sweeps(fleet), places)
 

@@ -172,6 +172,18 @@ async def test_slow_create_does_not_delay_polls() -> None:
         assert len(outcomes) == 2
 
 
+async def test_busy_reads_do_not_delay_creates() -> None:
+    """A create that waits until the one before it is found in the list goes then, however many polls are due."""
+    slow = TypeSettings(Duration(300, 0), queue=Duration(0, 0))
+    rules = load_rules([on("create", nth=1, do={"kind": "reset", "act": True})])
+    poll: dict[str, float | None] = {"first_delay": 0, "interval": 0.1, "cap": 0.1}
+    world = WorldSettings(types={"image_generation": slow, "video_generation": slow})
+    async with Rig(world, rules=rules, latency=(0.1, 0.1)) as rig:
+        busy: list[JSON] = [{"key": job.id, "job_id": job.id} for job in rig.world.preload(40, type="video_generation")]
+        await rig.run([*images(2), *busy], Settings(reads=2, sweep=False, poll={"video_generation": poll}))
+        assert max(rig.world.ledger.times["create"]) < 10
+
+
 async def test_slow_download_does_not_delay_polls() -> None:
     """While a download takes its time, other jobs are polled when they are due."""
     rules = load_rules([on("download", nth=1, do={"kind": "delay", "seconds": 25})])

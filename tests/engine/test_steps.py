@@ -112,6 +112,17 @@ async def test_pause_holds_for_every_job() -> None:
         assert not [time for time in times if refused < time < refused + 60]
 
 
+async def test_a_limit_of_the_list_alone() -> None:
+    """A limit that the list announces when it refuses is its own: polls are not held to it."""
+    window = {"RateLimit-Limit": "10", "RateLimit-Remaining": "0", "RateLimit-Reset": "50"}
+    rules = load_rules([{"on": ["list"], "do": {"kind": "status", "status": 429, "headers": window}}])
+    async with Rig(WorldSettings(types={"video_generation": TypeSettings(Duration(60, 0))}), rules=rules) as rig:
+        jobs = rig.world.preload(40, type="video_generation")
+        await rig.run([{"key": job.id, "job_id": job.id} for job in jobs])
+        assert sum(rig.world.faults.fired) > 0
+        assert rig.now() < 120
+
+
 async def test_fresh_id_is_given_time() -> None:
     """A job the service does not know yet is asked for again for a minute."""
     world = WorldSettings(types=WORLD.types, visible_after_seconds=40)

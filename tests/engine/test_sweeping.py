@@ -223,6 +223,17 @@ def test_an_end_is_kept_in_mind_to_test_later_pages() -> None:
     assert kit.sweeps.lag.seconds == 0.5
 
 
+def test_a_job_past_its_deadline_has_not_ended() -> None:
+    """A job that is to be canceled still runs: the list that shows it is right, and one that shows it ended is not."""
+    fleet = Fleet(Pacer({"*": Policy(interval=5.0)}, Random(1)), Random(1))
+    kit = SimpleNamespace(sweeps=Sweeps(fleet), clock=lambda: 100.0)
+    job = Job(Spec("k"), Step.CANCEL, "job_1", born=0.0, seen=100.0, asked=100.0)
+    kit.sweeps.trust.claim("job_1", "shown")
+    Sweeping(kit, {}, lambda: None).learn(job, Seen(JobView("job_1", "running", "running")))  # type: ignore[arg-type]
+    kit.sweeps.lag.echoed(["job_1"], 105.0)
+    assert (kit.sweeps.trust.claims, kit.sweeps.trust.right, kit.sweeps.lag.seconds) == (1, 0, 0.0)
+
+
 async def test_a_list_two_minutes_late_is_given_up() -> None:
     """A list as late as jobs take is not asked for long, and costs little delay."""
     async with Rig(WorldSettings(list_lag_seconds=120.0), seed=3, latency=(0.01, 0.1)) as rig:

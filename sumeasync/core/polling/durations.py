@@ -36,6 +36,7 @@ RUN = "run"
 
 BINS = 97
 FIRST_EDGE_SECONDS, LAST_EDGE_SECONDS = 0.5, 86_400.0
+TYPICAL_SECONDS = 60.0
 PRIOR_JOBS = 20.0
 PRIOR_SIGMA = 0.9
 HALF_LIFE_JOBS = 200.0
@@ -219,14 +220,13 @@ class Model:
 class Durations:
     """One `Model` for each (type, bucket), made when first asked for.
 
-    `typical_seconds` gives a type's usual duration before anything is known of it; a factor of two off does no harm.
-    Jobs of a type that are asked to produce more take longer: beside the model of the whole type there is one for each
-    size that occurs (`size_of`), which is followed once it has seen enough.
+    `typical_seconds` gives a type's usual duration (else a minute) before anything is known of it; a factor of two off
+    does no harm. Jobs of a type that are asked to produce more take longer: beside the model of the whole type there is
+    one for each size that occurs (`size_of`), which is followed once it has seen enough.
     """
 
-    def __init__(self, typical_seconds: Mapping[str, float] | None = None, *, default_seconds: float = 60.0) -> None:
+    def __init__(self, typical_seconds: Mapping[str, float] | None = None) -> None:
         self._typical = dict(typical_seconds or {})
-        self._default = default_seconds
         self._models: dict[tuple[str, str], Model] = {}
 
     def model(self, type: str, bucket: str = "") -> Model:
@@ -236,11 +236,7 @@ class Durations:
             return model
         if len(self._models) >= MAX_MODELS:
             key = ("", bucket)
-        return self._models.setdefault(key, Model(self._typical.get(key[0], self._default)))
-
-    def observe(self, type: str, low_seconds: float, high_seconds: float, *, bucket: str = "") -> None:
-        """Learn that a job of `type` ended between two ages; an infinite `high_seconds`: it was not seen to end."""
-        self.model(type, bucket).observe(low_seconds, high_seconds)
+        return self._models.setdefault(key, Model(self._typical.get(key[0], TYPICAL_SECONDS)))
 
     def fold(self, record: Ended) -> None:
         """Learn from the end of a job: its age since creation, and since it was seen to start in the bucket `RUN`."""

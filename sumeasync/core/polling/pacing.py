@@ -105,15 +105,12 @@ class Pacer:
     def guess_done(self, job: Job, now: float) -> bool:
         """Guess whether the job has ended, likelier than not, and keep in mind to learn from how right that was."""
         model, age = self._of(job, now)
-        if model is None or _share_ended(job, model, age, now) <= self._sure:
+        if model is None or (job.seen == NEVER and job.aged == 0.0):  # of a job adopted by its id the age is not known
+            return False
+        if 1.0 - model.survival(age) / model.survival(max(0.0, age - (now - job.seen))) <= self._sure:
             return False
         self._guessed.add(job.id)
         return True
-
-    def share_ended(self, job: Job, now: float) -> float:
-        """The share of jobs like this one that have ended since it was last seen active; 0 where nothing is learned."""
-        model, age = self._of(job, now)
-        return 0.0 if model is None else _share_ended(job, model, age, now)
 
     def share_ending(self, job: Job, now: float, seconds: float) -> float:
         """The share of jobs like this one that end within some seconds, if active now; 0 where nothing is learned."""
@@ -179,12 +176,6 @@ class Pacer:
 
     def _jittered(self, policy: Policy, gap: float) -> float:
         return gap * (1.0 + policy.jitter * (2.0 * self._rng.random() - 1.0))
-
-
-def _share_ended(job: Job, model: Model, age: float, now: float) -> float:
-    if job.seen == NEVER and job.aged == 0.0:  # of a job adopted by its id the age is not known
-        return 0.0
-    return 1.0 - model.survival(age) / model.survival(max(0.0, age - (now - job.seen)))
 
 
 def _usual_gap(job: Job, policy: Policy, age: float) -> float:

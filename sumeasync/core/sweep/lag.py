@@ -39,7 +39,7 @@ class Lag:
         self._ends: dict[str, float] = {}  # when jobs told their end, by id
         self._wrong = 0
         self._echoes: set[str] = set()
-        self._missed: frozenset[str | None] = frozenset()  # by the last whole round, which began then:
+        self._missed: set[str | None] = set()  # by the last whole round, which began then, and not shown since
         self._began = 0.0
 
     def __repr__(self) -> str:
@@ -60,6 +60,7 @@ class Lag:
             for job in jobs:
                 if job.id in self._missed and self._began - job.born > self._shown:
                     self._shown = sent - job.born
+            self._missed.difference_update([job.id for job in jobs])
         for job in jobs:
             if job.seen == job.born and sent - job.born < self._shown:
                 self._shown = max(0.0, sent - job.born)
@@ -78,7 +79,7 @@ class Lag:
                 untold.append(job)
         new = [job for job in untold if job.born > told]
         if round.complete or (round.newest_first and told > -math.inf and len(new) == len(untold)):
-            self._missed, self._began = frozenset(job.id for job in new), round.began
+            self._missed, self._began = {job.id for job in new}, round.began
 
     def ended(self, job_id: str, now: float) -> None:
         """A job told its end itself."""

@@ -240,9 +240,8 @@ class Sweeps:
 
     def _gain(self, job: Job, now: float) -> float:
         """What a page is worth for this job: it leaves open what came of it since where the list is late, or all."""
-        if (job.born < self._read_at and job.id not in self._told) or now > self.trusted_until(
-            job
-        ):  # it is to be asked itself
+        hidden = job.born < self._read_at and job.id not in self._told
+        if hidden or now > self.trusted_until(job):  # it is to be asked itself
             return 0.0
         open = self.lag.open_seconds / max(now - job.seen, EARLY_SECONDS)
         return self._fleet.pacer.worth(job, now) * max(0.0, 1.0 - open * open)

@@ -311,9 +311,9 @@ def test_fold_is_pure() -> None:
 
 def test_types_and_buckets_are_apart() -> None:
     """What one type, or one bucket of it, teaches does not touch another."""
-    durations = Durations({"image": 12.0}, default_seconds=60.0)
+    durations = Durations({"image": 12.0})
     for _ in range(50):
-        durations.observe("image", 400.0, 410.0, bucket="4k")
+        durations.model("image", "4k").observe(400.0, 410.0)
     assert durations.model("image", "4k").quantile(0.5) > 300.0
     assert durations.model("image").quantile(0.5) == pytest.approx(12.0, rel=0.1)
     assert durations.model("other").quantile(0.5) == pytest.approx(60.0, rel=0.1)

@@ -66,6 +66,15 @@ def test_a_job_being_asked_about_is_not_missed() -> None:
     assert seen(lag, [jobs[1]], 300.0) == 0.0
 
 
+def test_a_job_that_was_missed_tells_it_once() -> None:
+    """What its age is when it is shown again says nothing, however much less late the list was meanwhile."""
+    lag, jobs = Lag(), [job(0, 1.0), job(1, 5.0)]
+    lag.missed(a_round(10.0, jobs, [0]), jobs)
+    assert seen(lag, [jobs[1]], 13.0) == 8.0
+    assert seen(lag, [job(2, 20.0)], 22.0) == 2.0
+    assert seen(lag, [jobs[1]], 40.0) == 2.0
+
+
 def test_a_younger_job_shown_corrects_it() -> None:
     """A list that shows a new job is less late than that is old, whatever was thought."""
     lag, late = Lag(), job(1, 1.0)
