@@ -156,7 +156,7 @@ class Sweeps:
             self.ways.rule_out(way)
             if way == "all":
                 self.trust.distrust("the server refuses it")
-        self._due = now + max(seconds, self._least)
+        self._due = max(self._due, now + max(seconds, self._least))
 
     def trusted_until(self, job: Job) -> float:
         """Until when a job may count as seen, whatever the list says; of some it is soon, before the list is proven."""

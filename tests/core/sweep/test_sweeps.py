@@ -15,7 +15,7 @@ from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.polling.policy import Policy
 from sumeasync.core.sweep.audits import FIRST_ROUNDS
 from sumeasync.core.sweep.rounds import Findings, Look, Round
-from sumeasync.core.sweep.sweeps import LEAST_JOBS, PROBES, Sweeps
+from sumeasync.core.sweep.sweeps import FIRST_PAUSE_SECONDS, LEAST_JOBS, PROBES, Sweeps
 from sumeasync.models import JobView, Spec
 
 POLICY = Policy(first_delay=10, interval=10, cap=500, growth=0, jitter=0)
@@ -93,6 +93,18 @@ def test_few_jobs_are_asked_by_themselves() -> None:
     """Below a handful of jobs no list is asked for, however late."""
     assert Bench(LEAST_JOBS - 1).look(500.0) is None
     assert Bench(LEAST_JOBS).look(500.0) is not None
+
+
+def test_a_list_of_others_that_breaks_off_is_left_alone() -> None:
+    """Where the second page is refused and the first told of next to nobody, the pause is not cut short."""
+    bench = Bench(200)
+    bench.sweeps.ways.rule_out("active")
+    assert bench.look(8.0) is not None
+    bench.answer(8.1, [0], cursor="c1")
+    assert bench.look(8.2) == Look(None, "c1")
+    bench.sweeps.failed(8.3, refused=True, seconds=1.0)
+    assert bench.sweeps.paused is not None
+    assert bench.sweeps.next_due() == 8.3 + FIRST_PAUSE_SECONDS
 
 
 def test_switched_off() -> None:
