@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,7 @@ class Voice(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write whole lines, as they are, whatever becomes of them."""
-        with suppress(OSError, ValueError):
+        try:
             if self.live is None:
                 sys.stderr.write(text)
                 sys.stderr.flush()
@@ -45,6 +45,8 @@ class Voice(io.TextIOBase):
                 from rich.text import Text
 
                 self.live.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
+        except (OSError, ValueError):
+            silence(sys.stderr)
         return len(text)
 
     def say(self, line: str) -> None:
@@ -70,7 +72,12 @@ class Results:
             sys.stdout.flush()
         except (OSError, ValueError):
             self.closed = True
-            with suppress(OSError, ValueError):  # what is left in the buffer must not fail again at exit
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, sys.stdout.fileno())
-                os.close(null)
+            silence(sys.stdout)
+
+
+def silence(stream: TextIO) -> None:
+    """Nobody reads this stream any more: what is left in its buffer must not fail again at exit (status 120)."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
