@@ -40,10 +40,13 @@ class Sweeping:
             page.faults = 0
             found = kit.sweeps.read(event, sent, now, self._jobs)
             lag, glimpse = kit.sweeps.lag.open_seconds, kit.lifecycle.glimpse
-            seen, trusted_until = sent - lag, kit.sweeps.trusted_until
+            seen, seen_at, trusted_until = sent - lag, wall - lag, kit.sweeps.trusted_until
+            sure = seen - kit.sweeps.sure_seconds
             for job, view in found.active:
-                at = min(seen, trusted_until(job))
-                glimpse(job, view, at, wall - (sent - at))
+                if job.asked >= sure or (at := trusted_until(job)) >= seen:
+                    glimpse(job, view, seen, seen_at)
+                else:
+                    glimpse(job, view, at, seen_at - (seen - at))
                 if not job.type:
                     self._name(job, view.type)
             for job in found.completed:

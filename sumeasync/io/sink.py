@@ -46,7 +46,7 @@ class Sink:
 
     @classmethod
     async def open(cls, disk: Disk, seen: Callable[[Head], object], path: str = RESULTS) -> Sink:
-        """Open `path`, mend its end, and tell `seen` of each line it holds.
+        """Open `path`, mend its end, tell `seen` of each line it holds, and make them durable.
 
         Raises StorageError when a line is not one of ours, or the disk refuses.
         """
@@ -66,7 +66,13 @@ class Sink:
                     seen(head)
             if rest:
                 await disk.truncate(path, whole)
-        return cls(await disk.append(path))
+        file = await disk.append(path)
+        try:
+            await file.commit(b"")  # a killed process may have left lines that are only written: they are believed now
+        except BaseException:
+            await file.close()
+            raise
+        return cls(file)
 
     async def write(self, outcomes: Iterable[Outcome]) -> None:
         """Append a line each, durably, in one write. Raises StorageError."""

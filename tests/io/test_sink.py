@@ -142,3 +142,15 @@ async def test_a_line_tells_whether_all_went_well(error: Failure | None, ok: boo
     await sink.close()
     await (await Sink.open(disk, lambda head: told.append(head.ok))).close()
     assert told == [ok]
+
+
+async def test_what_is_believed_is_durable() -> None:
+    """A line that a killed process wrote and never synced survives a power failure once it was told of."""
+    disk = MemoryDisk()
+    file = await disk.append(RESULTS)
+    await file.commit(line(ONE))
+    await file.write(line(TWO))
+    await file.close()
+    _, heads = await reopened(disk)
+    assert len(heads) == 2
+    assert (await reopened(disk.crash()))[1] == heads

@@ -71,7 +71,11 @@ class Lag:
 
         It did if it was read to its end, or puts the youngest first and lacks just those.
         """
-        told, untold, showed = -math.inf, [], round.told | round.busy
+        showed = round.told | round.busy
+        if round.complete and len(showed) >= round.waiting:  # mostly
+            self._missed, self._began = set(), round.began
+            return
+        told, untold = -math.inf, []
         for job in waiting:
             if job.id in showed:
                 told = max(told, job.born)

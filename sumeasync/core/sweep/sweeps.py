@@ -48,9 +48,9 @@ PROBES = 8  # missing jobs asked about before it is known what it means to be mi
 FEW_TOLD = 0.2
 """A full round was not worth its pages that told of no more jobs than pages, or of a smaller part and less than two."""
 
-PROVEN, SAMPLED, MOST_CAPS = 5, 6, 8.0
-"""However good the list, a job is asked about itself after so many of its policy's caps; one in six or so after one,
-before so many ends were as the list had them."""
+PROVEN, SAMPLED, MOST_CAPS, INTERVALS = 5, 6, 8.0, 5.0
+"""However good the list, a job is asked about itself after so many of its policy's caps (of five intervals at least);
+one in six or so after one, before so many ends were as the list had them."""
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 60.0, 960.0
 
@@ -72,7 +72,7 @@ class Sweeps:
         self._enabled = enabled
         self._asking = False
         self._due, self._last = 0.0 if enabled else math.inf, 0.0
-        self._least, self._cap = LEAST_SECONDS, math.inf
+        self._least, self._cap, self._own = LEAST_SECONDS, math.inf, math.inf
         self._full = self._read_at = NEVER  # when the last full round began, the last that read all, and whom
         self._told: Set[str] = frozenset()  # it told of
         self._slow = False  # whether a whole round takes longer than the next is to wait for
@@ -118,8 +118,7 @@ class Sweeps:
 
         What it finds `completed` or `ended` is to be asked about at once; `active` was so `lag` before.
         """
-        self._asking = False
-        self._pages += 1
+        self._asking, self._pages = False, self._pages + 1
         round = self._present()
         self._jobs = jobs
         found = round.read(page.jobs, page.next_cursor, jobs)
@@ -136,8 +135,7 @@ class Sweeps:
         self._claim("shown", (*completed, *ended))
         audited = self._audits.pick(active, self._length, sent, now)
         self._claim("active", audited)
-        ended += audited
-        completed += self._miss(found.missing)
+        ended, completed = ended + audited, completed + self._miss(found.missing)
         if round.over:
             completed += self._end(round, now)
         self.ways.found(round.way, completed)
@@ -162,8 +160,13 @@ class Sweeps:
         """Until when a job may count as seen, whatever the list says; of some it is soon, before the list is proven."""
         if job.asked == NEVER:
             return math.inf
-        sampled = self._samples and ord((job.id or " ")[-1]) % SAMPLED == 0
-        return job.asked + (1.0 if sampled else MOST_CAPS) * self._cap
+        sampled = ord((job.id or " ")[-1]) % SAMPLED == 0
+        return job.asked + (self.sure_seconds if sampled else MOST_CAPS * self._own)
+
+    @property
+    def sure_seconds(self) -> float:
+        """For so long after its own last answer any job may count as seen."""
+        return (1.0 if self._samples else MOST_CAPS) * self._own
 
     @property
     def _margin(self) -> float:
@@ -224,6 +227,7 @@ class Sweeps:
         policies = [self._fleet.pacer.policy(job.type) for job in sample]
         self._least = min([LEAST_SECONDS, *(LEAST_INTERVALS * policy.interval for policy in policies)])
         self._cap = min((policy.cap for policy in policies), default=math.inf)
+        self._own = min((max(policy.cap, INTERVALS * policy.interval) for policy in policies), default=math.inf)
         askable = (job for job in sample if not job.faults)  # of one whose answers fail, a page settles nothing
         halfway = now + 0.5 * self._took.get(way, 0.0) if self._slow else now
         total = sum(self._gain(job, halfway) for job in askable) * waiting / max(1, len(sample))
@@ -249,9 +253,8 @@ class Sweeps:
     def _end(self, round: Round, now: float) -> list[Job]:
         """Draw the conclusions of a round; the jobs that are missing from it are suspected to have completed."""
         self.ways.ended(round)
-        self._length = round.pages
         least = self._least * (1.0 - round.skipped / round.waiting)
-        self._took[round.way] = now - round.began
+        self._length, self._took[round.way] = round.pages, now - round.began
         if round.whole and round.way != "finished":
             self._slow = now - round.began > self._least
         self._round, self._last, self._due = None, round.began, max(now, round.began + least)
@@ -259,8 +262,7 @@ class Sweeps:
             self._end_finished(round)
             return []
         missing: list[Job] = []
-        self._full = round.began
-        shown = round.told | round.busy
+        self._full, shown = round.began, round.told | round.busy
         self._told = shown if round.whole else self._told | shown
         if round.whole:
             self._read_at = round.began if round.complete and shown else NEVER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from random import Random
 from typing import Literal, cast
@@ -15,7 +16,7 @@ from sumeasync.core.polling.pacing import Pacer
 from sumeasync.core.polling.policy import Policy
 from sumeasync.core.sweep.audits import FIRST_ROUNDS
 from sumeasync.core.sweep.rounds import Findings, Look, Round
-from sumeasync.core.sweep.sweeps import FIRST_PAUSE_SECONDS, LEAST_JOBS, PROBES, Sweeps
+from sumeasync.core.sweep.sweeps import FIRST_PAUSE_SECONDS, LEAST_JOBS, PROBES, PROVEN, Sweeps
 from sumeasync.models import JobView, Spec
 
 POLICY = Policy(first_delay=10, interval=10, cap=500, growth=0, jitter=0)
@@ -288,3 +289,25 @@ def test_a_list_that_shows_as_active_what_is_over_is_given_up() -> None:
     bench.look(20.0)
     bench.answer(20.0, range(50))
     assert bench.sweeps.trust.reason == "it shows jobs as active that have ended"
+
+
+def test_every_job_is_asked_itself_in_time() -> None:
+    """A list is enough for eight caps after a job's own answer; for some jobs for one, until it was right a few times."""
+    bench = Bench(50)
+    some, most, adopted = bench.jobs["job_0"], bench.jobs["job_1"], Job(Spec("x"), Step.POLL, "job_x")
+    bench.look(8.0)
+    assert [bench.sweeps.trusted_until(job) for job in (some, most, adopted)] == [500.0, 4000.0, math.inf]
+    bench.answer(8.0, range(50))
+    bench.sweeps.trust.right = PROVEN
+    bench.look(100.0)
+    assert [bench.sweeps.trusted_until(job) for job in (some, most)] == [4000.0, 4000.0]
+    assert bench.sweeps.sure_seconds == 4000.0
+
+
+def test_a_cap_counts_as_five_intervals_at_least() -> None:
+    """Who wants short gaps only, by a small cap, does not want every job asked so much more often beside the list."""
+    bench = Bench(50)
+    bench.fleet.pacer._policies = {"*": Policy(interval=10, cap=10)}
+    bench.fleet.pacer._other = bench.fleet.pacer._policies["*"]
+    bench.look(8.0)
+    assert bench.sweeps.trusted_until(bench.jobs["job_0"]) == 50.0
