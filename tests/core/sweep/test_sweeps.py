@@ -292,7 +292,7 @@ def test_a_list_that_shows_as_active_what_is_over_is_given_up() -> None:
 
 
 def test_every_job_is_asked_itself_in_time() -> None:
-    """A list is enough for eight caps after a job's own answer; for some jobs for one, until it was right a few times."""
+    """A list is enough for eight caps after a job's own answer; for some for one, until it was right a few times."""
     bench = Bench(50)
     some, most, adopted = bench.jobs["job_0"], bench.jobs["job_1"], Job(Spec("x"), Step.POLL, "job_x")
     bench.look(8.0)
