@@ -106,7 +106,7 @@ POINTS: dict[str, KillPoint] = {
     "renamed": DiskPoint("sync folder", "media/.+"),
     "folder-synced": DiskPoint("sync folder", "media/.+", moment="after"),
     "saved-record": record("saved", "sync"),
-    "half-result": DiskPoint("write", re.escape(RESULTS), moment="during", part=0.5, keep="everything"),
+    "half-result": DiskPoint("write", re.escape(RESULTS), holds=b"{", moment="during", part=0.5, keep="everything"),
     "result-written": DiskPoint("sync", re.escape(RESULTS), b"{"),
     "delivered-record": record("delivered", "sync"),
     "report": DiskPoint("rename", r"report\.json\.new"),
