@@ -27,13 +27,11 @@ say; then it keeps them. Which contender has that luck is no merit of its code.
 """
 
 
-def alone(
-    contender: str, *, env: Mapping[str, str] | None = None, patience: float | None = None, **options: Any
-) -> Figures:
-    """Run one contender of the script in a process of its own; TimeoutExpired if it takes more than `patience` s."""
+def alone(contender: str, *, env: Mapping[str, str] | None = None, **options: Any) -> Figures:
+    """Run one contender of the script in a process of its own."""
     command = [sys.executable, sys.argv[0], "--contender", contender, "--options", json.dumps(options)]
     env = {**os.environ, **(env or {})}
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env, timeout=patience)
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
     return dict(json.loads(found.stdout))
 
 

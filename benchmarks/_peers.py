@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 
 from _alone import Figures, peak_mib
 
@@ -43,7 +44,7 @@ async def serve(speed: float, reads_per_minute: int | None) -> Figures:
     return {}
 
 
-async def engine(base: str, jobs: int, speed: float, dialect: str) -> Figures:
+async def engine(base: str, jobs: int, speed: float, patience: float, dialect: str) -> Figures:
     """This engine as it comes, with a directory for its journal; only its waiting times follow the speed."""
     import msgspec
 
@@ -60,13 +61,15 @@ async def engine(base: str, jobs: int, speed: float, dialect: str) -> Figures:
     with tempfile.TemporaryDirectory() as out:
         async with Engine(out=out, api_key=KEY, base_url=base + prefix, settings=settings) as opened:
             clock.start()
-            async for outcome in opened.run(specs):
-                if outcome.ok:
-                    clock.got(outcome.job_id or "")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    async for outcome in opened.run(specs):
+                        if outcome.ok:
+                            clock.got(outcome.job_id or "")
             return clock.figures()
 
 
-async def sdk(base: str, jobs: int, speed: float, at_once: int | None = None) -> Figures:
+async def sdk(base: str, jobs: int, speed: float, patience: float, at_once: int | None = None) -> Figures:
     """The vendor's client, a coroutine a job, as its page shows; its two constants of time follow the speed.
 
     `at_once` is how many jobs are begun before one has ended; None: all.
@@ -87,12 +90,10 @@ async def sdk(base: str, jobs: int, speed: float, at_once: int | None = None) ->
             result = await client.subscribe(MODEL, {"prompt": f"p{number}"})
             clock.got(result["request_id"])
 
-    clock.start()
-    ends = await asyncio.gather(*(one(number) for number in range(jobs)), return_exceptions=True)
-    return clock.figures(ends)
+    return await clock.gather((one(number) for number in range(jobs)), patience)
 
 
-async def loop(base: str, jobs: int, speed: float) -> Figures:
+async def loop(base: str, jobs: int, speed: float, patience: float) -> Figures:
     """What people write: a coroutine a job with one aiohttp session; a poll that fails is simply asked again."""
     import aiohttp
 
@@ -113,9 +114,7 @@ async def loop(base: str, jobs: int, speed: float) -> Figures:
         clock.got(job_id)
 
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEY}"}) as session:
-        clock.start()
-        ends = await asyncio.gather(*(one(session, number) for number in range(jobs)), return_exceptions=True)
-        return clock.figures(ends)
+        return await clock.gather((one(session, number) for number in range(jobs)), patience)
 
 
 class Clock:
@@ -130,13 +129,22 @@ class Clock:
         """The result of a job is in hand."""
         self.got_at[job_id] = time.time()
 
-    def figures(self, ends: Iterable[object] = ()) -> Figures:
-        """All of it, and the errors that jobs were lost to, by their names."""
-        lost = [type(end).__name__ for end in ends if isinstance(end, BaseException)]
-        return {
+    async def gather(self, jobs: Iterable[Coroutine[None, None, None]], patience: float) -> Figures:
+        """Do all of the jobs at once; what is not done within the patience, in seconds, is left."""
+        self.start()
+        tasks = [asyncio.ensure_future(job) for job in jobs]
+        await asyncio.wait(tasks, timeout=patience)
+        return self.figures(task.exception() if task.done() else TimeoutError() for task in tasks)
+
+    def figures(self, ends: Iterable[BaseException | None] = ()) -> Figures:
+        """All of it up to now, and the errors that jobs were lost to, by their names."""
+        figures = {
             "seconds": time.time() - self.began,
             "cpu": time.process_time() - self.cpu,
             "peak_mib": peak_mib(),
+        }
+        lost = [type(end).__name__ for end in ends if end is not None]
+        return figures | {
             "got_at": self.got_at,
             "errors": {name: lost.count(name) for name in sorted(set(lost))},
         }
