@@ -29,7 +29,7 @@ class Sweeping:
         self._kit = kit
         self._jobs = jobs
         self._ring = ring
-        self._told = False
+        self._told: set[str] = set()
 
     async def perform(self, page: Job) -> None:
         """Ask for the next page and act on it."""
@@ -39,14 +39,12 @@ class Sweeping:
         if isinstance(event, Listed):
             page.faults = 0
             found = kit.sweeps.read(event, sent, now, self._jobs)
-            lag, glimpse = kit.sweeps.lag.open_seconds, kit.lifecycle.glimpse
-            seen, seen_at, trusted_until = sent - lag, wall - lag, kit.sweeps.trusted_until
-            sure = seen - kit.sweeps.sure_seconds
+            lag, glimpse, trust = kit.sweeps.lag.open_seconds, kit.lifecycle.glimpse, kit.sweeps.trust
+            seen, seen_at = sent - lag, wall - lag
+            sure = seen - trust.sure_seconds
             for job, view in found.active:
-                if job.asked >= sure or (at := trusted_until(job)) >= seen:
+                if job.asked >= sure or trust.covers(job, seen):
                     glimpse(job, view, seen, seen_at)
-                else:
-                    glimpse(job, view, at, seen_at - (seen - at))
                 if not job.type:
                     self._name(job, view.type)
             for job in found.completed:
@@ -54,10 +52,11 @@ class Sweeping:
             for job in found.ended:
                 kit.scheduler.hasten(job, Hint.ENDED)
             kit.statistics.swept += len(found.active) + len(found.completed) + len(found.ended)
+            if found.completed or found.ended:
+                self._ring()
         else:
             self._fault(page, event.error, now)
         self._tell()
-        self._ring()
 
     def learn(self, job: Job, event: Event) -> None:
         """Hold the answer of a job against what the list told of it; learn the server's words."""
@@ -74,11 +73,16 @@ class Sweeping:
             self._tell()
 
     def _tell(self) -> None:
-        """Say once why the list is asked no more."""
-        reason = self._kit.sweeps.trust.reason or self._kit.sweeps.paused
-        if reason is not None and not self._told:
-            self._told = True
-            log.warning("sweep.off", reason=f"the job list is not used: {reason}; every job is asked about by itself")
+        """Say once why the list is asked no more, and once why it is left alone for a while."""
+        sweeps = self._kit.sweeps
+        reason, event, span = sweeps.trust.reason, "sweep.off", "any more"
+        if reason is None:
+            reason, event, span = sweeps.paused, "sweep.paused", "for a while"
+        if reason is not None and event not in self._told:
+            self._told.add(event)
+            log.warning(
+                event, reason=f"the job list is not used {span}: {reason}; every job is asked about by itself"
+            )
 
     def _name(self, job: Job, type: str) -> None:
         if type:

@@ -105,6 +105,12 @@ class Lag:
         self.is_wrong = self._wrong >= WRONG_JOBS
         self.seconds = max(self._shown, self._erred)
 
+    def forget(self) -> None:
+        """How late it was says nothing any more; jobs shown wrongly stay counted."""
+        self.seconds = self._shown = self._erred = 0.0
+        self._echoes.clear()
+        self._missed.clear()
+
     def forgive(self) -> None:
         """A job shown as active was asked, and is."""
         self._erred *= FORGIVEN

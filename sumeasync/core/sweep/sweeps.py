@@ -30,7 +30,7 @@ from sumeasync.core.polling.fleet import Fleet
 from sumeasync.core.sweep.audits import Audits
 from sumeasync.core.sweep.lag import Lag
 from sumeasync.core.sweep.rounds import Findings, IsCold, Round, Way
-from sumeasync.core.sweep.trust import REASONS, Claim, Trust
+from sumeasync.core.sweep.trust import PROVEN, REASONS, Claim, Trust
 from sumeasync.core.sweep.ways import Ways
 from sumeasync.models import Spec
 
@@ -48,9 +48,8 @@ PROBES = 8  # missing jobs asked about before it is known what it means to be mi
 FEW_TOLD = 0.2
 """A full round was not worth its pages that told of no more jobs than pages, or of a smaller part and less than two."""
 
-PROVEN, SAMPLED, MOST_CAPS, INTERVALS = 5, 6, 8.0, 5.0
-"""However good the list, a job is asked about itself after so many of its policy's caps (of five intervals at least);
-one in six or so after one, before so many ends were as the list had them."""
+INTERVALS = 5.0
+"""What a policy's cap counts as at least, where it says how often a job is asked itself."""
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 60.0, 960.0
 
@@ -59,7 +58,7 @@ class Sweeps:
     """Decides when and what to list, and reads what comes back. Pure: `now` is the engine's clock in seconds.
 
     `job` stands for the next page among the steps to perform and carries its `Look`; `worth` is what a page of the
-    present round is worth. `paused` says why the list was left alone for a while, once it was.
+    present round is worth. `paused` says why the list was last left alone for a while, if it was.
     """
 
     def __init__(self, fleet: Fleet, *, enabled: bool = True) -> None:
@@ -72,14 +71,13 @@ class Sweeps:
         self._enabled = enabled
         self._asking = False
         self._due, self._last = 0.0 if enabled else math.inf, 0.0
-        self._least, self._cap, self._own = LEAST_SECONDS, math.inf, math.inf
+        self._least, self._cap, self._shortest = LEAST_SECONDS, math.inf, math.inf
         self._full = self._read_at = NEVER  # when the last full round began, the last that read all, and whom
         self._told: Set[str] = frozenset()  # it told of
         self._slow = False  # whether a whole round takes longer than the next is to wait for
         self._took: dict[Way, float] = {}  # seconds that the last round of this way took
         self._round: Round | None = None
         self._jobs: Mapping[str, Job] = {}
-        self._samples = False
         self._pages = 0
         self._length = 1  # pages of the last round
         self.paused: str | None = None
@@ -156,18 +154,6 @@ class Sweeps:
                 self.trust.distrust("the server refuses it")
         self._due = max(self._due, now + max(seconds, self._least))
 
-    def trusted_until(self, job: Job) -> float:
-        """Until when a job may count as seen, whatever the list says; of some it is soon, before the list is proven."""
-        if job.asked == NEVER:
-            return math.inf
-        sampled = ord((job.id or " ")[-1]) % SAMPLED == 0
-        return job.asked + (self.sure_seconds if sampled else MOST_CAPS * self._own)
-
-    @property
-    def sure_seconds(self) -> float:
-        """For so long after its own last answer any job may count as seen."""
-        return (1.0 if self._samples else MOST_CAPS) * self._own
-
     @property
     def _margin(self) -> float:
         return self.trust.margin_seconds + self.lag.seconds
@@ -188,9 +174,12 @@ class Sweeps:
         if waiting < LEAST_JOBS:
             self._due = now + self._least
             return False
-        self._samples = waiting >= SAMPLE and self.trust.right < PROVEN
+        self.trust.samples = waiting >= SAMPLE and self.trust.right < PROVEN
         way = self.ways.choose(waiting, stale=now - self._full >= self._cap)
         if not self._is_worth_it(way, waiting, now, price):
+            if self.lag.open_seconds >= self._shortest:
+                self._pause_for(now, "it is so late that the jobs tell of their ends before it does")
+                self.lag.forget()
             return False
         before = self.ways.marks(way)
         is_cold = self._gauge(now, price) if self._slow and self.ways.may_skip() else None
@@ -227,16 +216,16 @@ class Sweeps:
         policies = [self._fleet.pacer.policy(job.type) for job in sample]
         self._least = min([LEAST_SECONDS, *(LEAST_INTERVALS * policy.interval for policy in policies)])
         self._cap = min((policy.cap for policy in policies), default=math.inf)
-        self._own = min((max(policy.cap, INTERVALS * policy.interval) for policy in policies), default=math.inf)
+        self._shortest = min((policy.interval for policy in policies), default=math.inf)
+        self.trust.own_seconds = min(
+            (max(policy.cap, INTERVALS * policy.interval) for policy in policies), default=math.inf
+        )
         askable = (job for job in sample if not job.faults)  # of one whose answers fail, a page settles nothing
         halfway = now + 0.5 * self._took.get(way, 0.0) if self._slow else now
         total = sum(self._gain(job, halfway) for job in askable) * waiting / max(1, len(sample))
         self.worth = total / self.ways.price(way, waiting)
         if self.worth >= price:
             return True
-        if self.lag.open_seconds >= min((policy.interval for policy in policies), default=math.inf):
-            self.trust.distrust("it is so late that the jobs tell of their ends before it does")
-            return False
         # Worth grows as the square of time, at first: by then it may be enough.
         factor = min(2.0, math.sqrt(price / self.worth)) if self.worth > 0.0 else 2.0
         self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, self._least), LATER_SECONDS)
@@ -245,7 +234,7 @@ class Sweeps:
     def _gain(self, job: Job, now: float) -> float:
         """What a page is worth for this job: it leaves open what came of it since where the list is late, or all."""
         hidden = job.born < self._read_at and job.id not in self._told
-        if hidden or now > self.trusted_until(job):  # it is to be asked itself
+        if hidden or not self.trust.covers(job, now):  # it is to be asked itself
             return 0.0
         open = self.lag.open_seconds / max(now - job.seen, EARLY_SECONDS)
         return self._fleet.pacer.worth(job, now) * max(0.0, 1.0 - open * open)
@@ -283,7 +272,7 @@ class Sweeps:
 
     def _pause_for(self, now: float, reason: str) -> None:
         """Leave the list alone for a while, then find out anew what it is good for."""
-        self.paused = self.paused or reason
+        self.paused = reason
         self._due, self._pause = now + self._pause, min(2.0 * self._pause, LAST_PAUSE_SECONDS)
         self.ways.forget()
 

@@ -3,14 +3,17 @@
 Two kinds of claim are put to the test: a job *shown* as ended, and a job *missing* among the active ones. The older a
 test, the less it counts. As an audit of what looks settled a job shown as *active* is asked as well. If it has ended,
 it may just have: what proves an error is a later page that shows it as active still (`core/sweep/lag.py`).
+
+However good the list, no job counts as seen for ever because of it: each is asked about itself now and then.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
-from sumeasync.core.job import Job
+from sumeasync.core.job import NEVER, Job
 from sumeasync.core.sweep.lag import Lag
 
 __all__ = ["REASONS", "Claim", "Trust"]
@@ -29,6 +32,10 @@ REASONS: dict[Claim, str] = {
 
 FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS = 2.0, 60.0
 
+PROVEN, SAMPLED, MOST = 5, 6, 8.0
+"""A job is asked about itself after so many times `own_seconds`; one in six or so after one, before so many ends were
+as the list had them."""
+
 
 class Trust:
     """Claims made and settled; `open` are those not settled yet, by job id.
@@ -36,12 +43,16 @@ class Trust:
     `reason` is set once the list is not to be believed any more, and stays.
 
     `margin_seconds` is how old a job must be before its absence means anything: lists show new jobs late.
+    `own_seconds` is how long a job that was asked itself may go without before the list is proven; `samples` is
+    whether it is not proven yet, and there are jobs enough to try it by some of them.
     """
 
     def __init__(self, lag: Lag) -> None:
         self._lag = lag
         self.reason: str | None = None
         self.margin_seconds = FIRST_MARGIN_SECONDS
+        self.own_seconds = math.inf
+        self.samples = False
         self.open: dict[str, Claim] = {}
         self._refuted: set[str | None] = set()
         self._tests: dict[Claim, float] = {"shown": 0.0, "missing": 0.0}
@@ -63,6 +74,18 @@ class Trust:
     def refuted(self, job_id: str | None) -> bool:
         """Whether the list said wrongly that this job has ended, and has not shown it as active since."""
         return job_id in self._refuted
+
+    @property
+    def sure_seconds(self) -> float:
+        """For so long after its own last answer any job may count as seen."""
+        return self.own_seconds if self.samples else MOST * self.own_seconds
+
+    def covers(self, job: Job, at: float) -> bool:
+        """Whether the job may count as seen at that time because the list shows it."""
+        if job.asked == NEVER:
+            return True
+        sampled = self.samples and ord((job.id or " ")[-1]) % SAMPLED == 0
+        return at <= job.asked + (self.own_seconds if sampled else MOST * self.own_seconds)
 
     def shown_active(self, jobs: Iterable[Job]) -> None:
         """The list shows these jobs as active: if it errs about them later, that is another error."""

@@ -291,17 +291,27 @@ def test_a_list_that_shows_as_active_what_is_over_is_given_up() -> None:
     assert bench.sweeps.trust.reason == "it shows jobs as active that have ended"
 
 
-def test_every_job_is_asked_itself_in_time() -> None:
-    """A list is enough for eight caps after a job's own answer; for some for one, until it was right a few times."""
+def test_a_list_is_tried_by_some_of_the_jobs_until_it_is_proven() -> None:
+    """Where there are jobs enough, some are asked more often at first; a list that was right a few times is enough."""
     bench = Bench(50)
-    some, most, adopted = bench.jobs["job_0"], bench.jobs["job_1"], Job(Spec("x"), Step.POLL, "job_x")
     bench.look(8.0)
-    assert [bench.sweeps.trusted_until(job) for job in (some, most, adopted)] == [500.0, 4000.0, math.inf]
+    assert bench.sweeps.trust.samples
     bench.answer(8.0, range(50))
     bench.sweeps.trust.right = PROVEN
     bench.look(100.0)
-    assert [bench.sweeps.trusted_until(job) for job in (some, most)] == [4000.0, 4000.0]
-    assert bench.sweeps.sure_seconds == 4000.0
+    assert not bench.sweeps.trust.samples
+
+
+def test_a_list_too_late_for_its_jobs_is_left_alone_for_a_while() -> None:
+    """As late as half an interval it tells nothing that polls do not; after a pause it is tried as if it were new."""
+    bench = Bench(50)
+    for id in ("job_x", "job_y"):
+        bench.sweeps.lag.ended(id, 0.0)
+    bench.sweeps.lag.echoed(["job_x", "job_y"], 5.0)
+    assert bench.look(7.0) is None
+    assert (bench.sweeps.paused is not None, bench.sweeps.next_due()) == (True, 7.0 + FIRST_PAUSE_SECONDS)
+    assert bench.look(7.0 + FIRST_PAUSE_SECONDS) is not None
+    assert bench.sweeps.trust.reason is None
 
 
 def test_a_cap_counts_as_five_intervals_at_least() -> None:
@@ -310,4 +320,4 @@ def test_a_cap_counts_as_five_intervals_at_least() -> None:
     bench.fleet.pacer._policies = {"*": Policy(interval=10, cap=10)}
     bench.fleet.pacer._other = bench.fleet.pacer._policies["*"]
     bench.look(8.0)
-    assert bench.sweeps.trusted_until(bench.jobs["job_0"]) == 50.0
+    assert bench.sweeps.trust.own_seconds == 50.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from sumeasync.core.job import Job
+from sumeasync.core.job import NEVER, Job
 from sumeasync.core.sweep.lag import Lag
 from sumeasync.core.sweep.trust import FIRST_MARGIN_SECONDS, LAST_MARGIN_SECONDS, REASONS, Claim, Trust
 from sumeasync.models import Spec
@@ -102,3 +104,16 @@ def test_audits_prove_no_error(ended: bool) -> None:
         trust.settle(f"job_{number}", ended=ended)
     assert (trust.reason, trust.claims) == (None, 0)
     assert lag.seconds == (4.0 if ended else pytest.approx(0.0, abs=0.01))
+
+
+def test_every_job_is_asked_itself_in_time() -> None:
+    """A list is enough for so long after a job's own answer; for some much shorter, while it is tried by those."""
+    trust = Trust(Lag())
+    trust.own_seconds, trust.samples = 50.0, True
+    some, most, adopted = (Job(Spec("x"), id=id, asked=asked) for id, asked in (("0", 1.0), ("1", 1.0), ("x", NEVER)))
+    ends = [51.0, 401.0, math.inf]
+    assert [trust.covers(job, end) for job, end in zip((some, most, adopted), ends, strict=True)] == [True] * 3
+    assert [trust.covers(job, end + 1) for job, end in zip((some, most), ends, strict=False)] == [False] * 2
+    assert trust.sure_seconds == 50.0
+    trust.samples = False
+    assert (trust.covers(some, 401.0), trust.covers(some, 402.0), trust.sure_seconds) == (True, False, 400.0)
