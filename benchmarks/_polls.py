@@ -20,8 +20,8 @@ ASK = b"GET /jobs/job_%d HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer su
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 
 
-async def serve() -> Figures:
-    """Answer every GET with a running job, as cheaply as aiohttp can, and never sleep."""
+async def serve(*, sleeps: bool) -> Figures:
+    """Answer every GET with a running job, or a page of them, as cheaply as aiohttp can."""
     from aiohttp import web
 
     loop = asyncio.get_running_loop()
@@ -39,7 +39,8 @@ async def serve() -> Figures:
     runner = web.ServerRunner(web.Server(answer))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    spin()
+    if not sleeps:
+        spin()
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
     return {}

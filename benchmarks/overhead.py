@@ -11,10 +11,11 @@ reads the answer: 32 workers sharing one aiohttp session, `await response.json()
 a hand-written HTTP/1.1 client on `asyncio.Protocol` that checks nothing. All three run with the C library's allocator
 in the same state (`SAME_HEAP` in `_alone.py` says why): as it comes, the bare loop pays some 11 µs a poll more, by
 chance, and is shown too. The engine has more due than it can ask, and leaves the job list alone; in shortage, so much
-that it chooses which polls tell most, which costs something too. A swept status is one told by a page of 100: all CPU
-of the process is counted, with the polls that put pages to the test. A queue operation is the pop of the first of so
-many entries and its push at a later time. Memory is the peak of the whole process. The import is timed inside a new
-interpreter, with compiled files in place: of the package, and of `sumeasync.Engine`, the first name that loads
+that it chooses which polls tell most, which costs something too. A swept status is one told by a page of 100 jobs, a
+thousand jobs in all, and a server that sleeps between pages, as the client does, so that neither slows the other down:
+all CPU of the process is counted, with the polls that put pages to the test. A queue operation is the pop of the first
+of so many entries and its push at a later time. Memory is the peak of the whole process. The import is timed inside a
+new interpreter, with compiled files in place: of the package, and of `sumeasync.Engine`, the first name that loads
 everything.
 """
 
@@ -71,7 +72,7 @@ def importing(name: str) -> float:
 def measure(arguments: argparse.Namespace) -> Figures:
     """All rounds against one server."""
     figures: Figures = {}
-    with serving("serve") as base:
+    with serving("serve", sleeps=False) as base:
         rounds = []
         for _ in range(arguments.rounds):
             ask = partial(alone, base=base, polls=arguments.polls)
@@ -85,7 +86,9 @@ def measure(arguments: argparse.Namespace) -> Figures:
             figures |= {f"{ours} / {other}": median(ratios), f"{ours} / {other}, by round": ratios}
         in_flight = alone("memory", base=base, jobs=arguments.jobs)
         figures |= {"jobs_in_flight": in_flight["jobs"], "peak_mib": in_flight["peak_mib"]}
-        found = [alone("swept", base=base, statuses=arguments.statuses) for _ in range(arguments.rounds)]
+    with serving("serve", sleeps=True) as base:
+        ask = partial(alone, "swept", base=base, env=SAME_HEAP, statuses=arguments.statuses)
+        found = [ask() for _ in range(arguments.rounds)]
         figures["swept_cpu_us_a_status"] = round(median(1e6 * one["cpu"] / one["told"] for one in found), 2)
         figures["polls_a_swept_status"] = round(median(one["polls"] / one["told"] for one in found), 4)
     for size in QUEUE_SIZES:

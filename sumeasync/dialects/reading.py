@@ -19,6 +19,7 @@ from sumeasync.models import JSON, Failure, Link
 
 __all__ = [
     "MAX_CURSOR",
+    "STATUSES",
     "Status",
     "first_text",
     "links",

@@ -16,6 +16,8 @@ import msgspec
 from sumeasync.dialects.base import Page, Presigned
 from sumeasync.dialects.reading import (
     MAX_CURSOR,
+    STATUSES,
+    Status,
     first_text,
     links,
     mapping,
@@ -263,18 +265,21 @@ def find_job(body: dict[str, JSON], job_id: str) -> dict[str, JSON]:
 
 
 def view(job: dict[str, JSON], job_id: str, envelope: Mapping[str, JSON]) -> JobView:
-    get = job.get
-    status, word = read_status(get("status", get("state")))
+    get = job.get  # what follows runs for every entry of every page
+    word, kind = get("status", get("state")), get("type")
+    try:
+        status: Status | None = STATUSES[word]
+    except (KeyError, TypeError):
+        status, word = read_status(word)
     created, started, completed = get("created_at"), get("started_at"), get("completed_at") or get("finished_at")
-    kind = get("type")
     return JobView(
         job_id,
         status,
         word,
         kind if kind in KINDS else read_word(kind) or ADOPTED,
-        read_failure(job, first_text(envelope, "request_id"))
-        if status not in ("queued", "running", "completed")
-        else None,
+        None
+        if status == "running" or status == "queued" or status == "completed"
+        else read_failure(job, first_text(envelope, "request_id")),
         None if created is None else read_instant(created),
         None if started is None else read_instant(started),
         None if completed is None else read_instant(completed),

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sumeasync.core.events import Event, Faulted, Listed, Seen
-from sumeasync.core.faults import Verdict, verdict
+from sumeasync.core.faults import Verdict, asked_seconds, verdict
 from sumeasync.core.job import Hint, Job, Step
 from sumeasync.core.polling.policy import retry_delay
 from sumeasync.engine.telling import log
-from sumeasync.errors import ApiError, AuthError, RateLimitError, SumeError
+from sumeasync.errors import AuthError, RateLimitError, SumeError
 
 if TYPE_CHECKING:
     from sumeasync.engine.kit import Kit
@@ -80,9 +80,7 @@ class Sweeping:
             reason, event, span = sweeps.paused, "sweep.paused", "for a while"
         if reason is not None and event not in self._told:
             self._told.add(event)
-            log.warning(
-                event, reason=f"the job list is not used {span}: {reason}; every job is asked about by itself"
-            )
+            log.warning(event, reason=f"the job list is not used {span}: {reason}; every job is asked about by itself")
 
     def _name(self, job: Job, type: str) -> None:
         if type:
@@ -91,7 +89,7 @@ class Sweeping:
 
     def _fault(self, page: Job, error: SumeError, now: float) -> None:
         page.faults += 1
-        asked = error.retry_after_seconds or 0.0 if isinstance(error, ApiError) else 0.0
+        asked = asked_seconds(error)
         if isinstance(error, RateLimitError) and page.faults == 1:  # if it goes on, it is about the list alone
             self._kit.scheduler.budget.pause("read", asked, now)
         refused = verdict(error, Step.SWEEP) is Verdict.REFUSED and not isinstance(error, AuthError)
