@@ -266,11 +266,13 @@ def find_job(body: dict[str, JSON], job_id: str) -> dict[str, JSON]:
 
 def view(job: dict[str, JSON], job_id: str, envelope: Mapping[str, JSON]) -> JobView:
     get = job.get  # what follows runs for every entry of every page
-    word, kind = get("status", get("state")), get("type")
+    said: JSON = get("status", get("state"))
+    status: Status | None
     try:
-        status: Status | None = STATUSES[word]
+        status, word = STATUSES[said], said
     except (KeyError, TypeError):
-        status, word = read_status(word)
+        status, word = read_status(said)
+    kind = get("type")
     created, started, completed = get("created_at"), get("started_at"), get("completed_at") or get("finished_at")
     return JobView(
         job_id,
