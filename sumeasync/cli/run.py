@@ -41,7 +41,8 @@ def run(
     Run it again on the same --out to go on: nothing is created, fetched or saved twice.
 
     Exit codes: 0 all completed, 1 some did not, 2 usage or manifest, 3 deadline passed and jobs still run, 4 API key
-    refused, 5 not enough credits, 6 creates without an answer, 7 local storage, 130/143 interrupted.
+    refused, 5 not enough credits, 6 creates without an answer, 7 local storage, 130/143 interrupted. They speak of the
+    specs of MANIFEST, finished now or earlier.
     """
     from sumeasync.cli.batch import carry_out
     from sumeasync.cli.manifest import read_manifest

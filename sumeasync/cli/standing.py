@@ -6,18 +6,17 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 
-from sumeasync.core.history import SpecFacts
+from sumeasync.core.history import History, SpecFacts
 from sumeasync.core.report import Unresolved
-from sumeasync.errors import StorageError, UsageError
+from sumeasync.errors import UsageError
 from sumeasync.io.local import LocalDisk
 from sumeasync.io.lock import LOCK, Holder
 from sumeasync.io.replay import JOURNAL, replay
-from sumeasync.io.sink import RESULTS
+from sumeasync.io.sink import RESULTS, check_cut, read_lines
 
 __all__ = ["Standing", "read_standing"]
 
@@ -63,7 +62,7 @@ async def read_standing(out: Path) -> Standing:
     places = {"created": unfinished, "rejected": refused}
     for spec in found.history.unfinished():
         places.get(spec.phase, unknown).extend(_open(spec))
-    outcomes, files, size = await _read_results(disk)
+    outcomes, files, size = await _read_results(disk, found.history)
     return Standing(
         specs=found.history.counts().specs,
         outcomes=outcomes,
@@ -85,25 +84,20 @@ def _open(spec: SpecFacts) -> list[Unresolved]:
     return jobs or [Unresolved(spec.key, spec.phase, error=spec.error)]
 
 
-async def _read_results(disk: LocalDisk) -> tuple[dict[str, int], int, int]:
-    """Outcomes by status, files and bytes. A last line that is still being written does not count yet."""
+async def _read_results(disk: LocalDisk, history: History) -> tuple[dict[str, int], int, int]:
+    """Outcomes by status, files and bytes. What is still being written, or was cut short by a crash, does not count."""
     outcomes: Counter[str] = Counter()
     files = size = 0
-    decoder = msgspec.json.Decoder(_Result)
-    rest = b""
-    if await disk.size(RESULTS) is None:
-        return {}, 0, 0
-    async with aclosing(disk.read(RESULTS)) as chunks:
-        async for chunk in chunks:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                try:
-                    result = decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    raise StorageError(f"{RESULTS} holds a line that is not a result") from None
-                outcomes[result.status] += 1
-                files += len(result.files)
-                size += sum(file.bytes for file in result.files)
+
+    def seen(result: _Result) -> None:
+        nonlocal files, size
+        outcomes[result.status] += 1
+        files += len(result.files)
+        size += sum(file.bytes for file in result.files)
+
+    extent = await read_lines(disk, RESULTS, _Result, seen)
+    if extent.end == "broken":
+        await check_cut(disk, RESULTS, extent, history.delivered)
     return dict(outcomes), files, size
 
 

@@ -131,6 +131,13 @@ class History:
         fact = spec.job(job_id) if spec is not None and job_id is not None else spec
         return fact is not None and fact.delivered is not None
 
+    def delivered(self) -> Iterator[tuple[str, str | None]]:
+        """Every outcome that is delivered, by key and job id."""
+        for spec in self._specs.values():
+            if spec.delivered is not None:
+                yield spec.key, None
+            yield from ((spec.key, job.id) for job in spec.jobs if job.delivered is not None)
+
     def all(self) -> Iterator[SpecFacts]:
         """Every spec, in the order they were first heard of."""
         return iter(self._specs.values())

@@ -101,6 +101,7 @@ class Tally:
     def exit_code(self, stopped: SumeError | None, *, earlier_ok: bool, left: Collection[str] = ()) -> int:
         """The gravest of what happened; nothing but full success, now and earlier, and nothing `left`, is 0.
 
+        It speaks of the specs of this run: `earlier_ok` is about what became of them in earlier ones.
         `left` are the statuses of what a run that was stopped early has no outcome for.
         """
         for kind, name in ((StorageError, "storage"), (AuthError, "auth"), (CreditsError, "credits")):

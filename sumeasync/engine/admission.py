@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import msgspec
 
@@ -32,9 +32,15 @@ class Admitted(msgspec.Struct):
 
 
 class Admission:
-    """Compares each spec with what the journal remembers of its key."""
+    """Compares each spec with what the journal remembers of its key.
 
-    def __init__(self, history: History, lifecycle: Lifecycle, settings: Settings) -> None:
+    `failed` are the keys with an outcome of an earlier run that was no full success; `earlier_ok` tells whether none of
+    them was admitted.
+    """
+
+    def __init__(self, history: History, lifecycle: Lifecycle, settings: Settings, failed: Container[str] = ()) -> None:
+        self.earlier_ok = True
+        self._failed = failed
         self._history = history
         self._lifecycle = lifecycle
         self._settings = settings
@@ -60,6 +66,7 @@ class Admission:
             self._ids.update((spec.job_id,) if spec.job_id is not None else ())
         if not self._settings.download and spec.download:
             spec = msgspec.structs.replace(spec, download=False)
+        self.earlier_ok = self.earlier_ok and spec.key not in self._failed
         facts = self._history.spec(spec.key)
         return self._begin(spec, now, wall) if facts is None else self._continue(spec, facts, now, wall)
 
@@ -102,10 +109,14 @@ class Admission:
         return Admitted([(job, 0.0)], records=records)
 
     def _send_again(self, spec: Spec, facts: SpecFacts, now: float, wall: float) -> Admitted:
-        """A create whose answer was lost goes out again under its key, if that is not too old by then."""
+        """A create whose answer was lost goes out again under its key, if that is not too old by then.
+
+        Where an earlier run gave up on it, or would by now, the user may decide for a new try, under a new key: under
+        the old one it might be refused for ever.
+        """
         job, delay = self._lifecycle.begin(spec, now)
         job.doubtful, job.idempotency_key, job.intended_at = True, facts.idempotency_key, facts.at
-        if self._settings.recreate_unknown and not may_send_again(job, wall):
+        if self._settings.recreate_unknown and (facts.phase == "unknown" or not may_send_again(job, wall)):
             return self._begin(spec, now, wall)
         return Admitted([(job, delay)])
 

@@ -11,6 +11,7 @@ from sumeasync.core import redact
 from sumeasync.core.job import Job, Product
 from sumeasync.core.payload import localize
 from sumeasync.core.records import Delivered, Record
+from sumeasync.engine.telling import log
 from sumeasync.io.disk import Disk
 from sumeasync.io.journal import Journal, MemoryJournal
 from sumeasync.io.names import file_of, media_stem
@@ -23,20 +24,21 @@ __all__ = ["Delivery"]
 class Delivery:
     """Writes outcomes.
 
-    `earlier` counts what the directory held when it was opened, `all_ok` tells how good it was, and `words` what the
-    server called a type there.
+    `earlier` counts what the directory held when it was opened, `failed` are the keys of what was no full success
+    there, and `words` is what the server called a type.
     """
 
     def __init__(
         self, journal: Journal | MemoryJournal, wall_clock: Callable[[], float], sink: Sink | None, *, keep_links: bool
     ) -> None:
         self.earlier: Counter[OutcomeStatus] = Counter()
-        self.all_ok = True
+        self.failed: set[str] = set()
         self.words: dict[str, str] = {}
         self._journal = journal
         self._wall_clock = wall_clock
         self._sink = sink
         self._keep_links = keep_links or sink is None
+        self._begun = False
 
     @classmethod
     async def open(
@@ -47,7 +49,10 @@ class Delivery:
         *,
         keep_links: bool,
     ) -> Delivery:
-        """Open the results and make up for records that a crash took: a line on disk is delivered."""
+        """Open the results and make up for records that a crash took: a line on disk is delivered.
+
+        Raises StorageError when they are damaged, or the disk refuses.
+        """
         delivery = cls(journal, wall_clock, None, keep_links=keep_links)
         lost: list[Record] = []
 
@@ -55,13 +60,17 @@ class Delivery:
             if head.server_type and head.type:
                 delivery.words[head.type] = head.server_type
             delivery.earlier[head.status] += 1
-            delivery.all_ok = delivery.all_ok and head.ok
+            if not head.ok:
+                delivery.failed.add(head.key)
             if not journal.history.is_delivered(head.key, head.job_id):
                 lost.append(Delivered(head.key, wall_clock(), head.status, head.job_id))
 
         if disk is not None:
-            delivery._sink = await Sink.open(disk, seen)
+            delivered = journal.history.delivered if len(journal.history) else None
+            delivery._sink = sink = await Sink.open(disk, seen, delivered)
             delivery._keep_links = keep_links
+            if sink.broken is not None:
+                log.warning("results.cut", file=sink.broken, reason="a crash had cut the last write of results short")
         for record in lost:
             journal.history.apply(record)
         journal.append(*lost)
@@ -77,6 +86,9 @@ class Delivery:
         outcomes = [self._presentable(job, outcome) for job, outcome in finished]
         final = [outcome for outcome in outcomes if outcome.final]
         if final and self._sink is not None:
+            if not self._begun:  # what a crash leaves of the first line is mended only where the journal tells of a run
+                await self._journal.append()
+                self._begun = True
             await self._sink.write(final)
             now = self._wall_clock()
             self._journal.append(*(Delivered(one.key, now, one.status, one.job_id) for one in final))

@@ -15,7 +15,7 @@ import anyio
 
 from sumeasync.core.settings import Settings
 from sumeasync.engine.intake import Specs
-from sumeasync.engine.kit import open_kit
+from sumeasync.engine.kit import open_dialect, open_kit
 from sumeasync.engine.run import Run
 from sumeasync.errors import StorageError, UsageError
 from sumeasync.io.carrier import Carrier
@@ -58,6 +58,7 @@ class Engine:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings or Settings()
+        self._dialect = open_dialect(self.settings)
         self._access = find_access(api_key, base_url, dialect=self.settings.dialect)
         self._out = out
         self._disk = disk
@@ -77,6 +78,7 @@ class Engine:
                 stack,
                 self._access,
                 self.settings,
+                self._dialect,
                 out=self._out,
                 disk=self._disk,
                 connector_factory=self._connector_factory,

@@ -44,7 +44,7 @@ from sumeasync.io.transfer import Allowance, Limits
 from sumeasync.io.upload import upload
 from sumeasync.models import Lane
 
-__all__ = ["Kit", "open_kit"]
+__all__ = ["Kit", "open_dialect", "open_kit"]
 
 TYPICAL_SECONDS = {
     "image_generation": 12.0,
@@ -76,10 +76,19 @@ class Kit(msgspec.Struct, frozen=True):
     wall_clock: Callable[[], float]
 
 
+def open_dialect(settings: Settings) -> Dialect:
+    """The dialect that is set. Raises SettingsError when it cannot do what else is."""
+    dialect = DIALECTS[settings.dialect]()
+    if settings.on_timeout == "cancel" and not dialect.cancels:
+        raise SettingsError(f"on_timeout: jobs of the dialect {settings.dialect} cannot be canceled, only left")
+    return dialect
+
+
 async def open_kit(
     stack: AsyncExitStack,
     access: Access,
     settings: Settings,
+    dialect: Dialect,
     *,
     out: str | os.PathLike[str] | None,
     disk: Disk | None,
@@ -89,7 +98,7 @@ async def open_kit(
     wall_clock: Callable[[], float],
 ) -> Kit:
     """Open it all on `stack`: lock, disk, journal and results first, then the network."""
-    dialect, statistics = DIALECTS[settings.dialect](), Statistics()
+    statistics = Statistics()
     durations = await open_durations(settings, out if disk is None else None)
     disk = await open_disk(stack, out, disk, wall_clock)
     journal = await open_journal(stack, disk, durations)
@@ -147,8 +156,6 @@ def make_core(
     held = settings.creates if dialect.idempotent else settings.creates_per_type  # nothing to match: sent again instead
     places: dict[Lane, int] = {"read": settings.reads, "create": settings.creates, "media": settings.transfers}
     cancels = settings.on_timeout == "cancel"
-    if cancels and not dialect.cancels:
-        raise SettingsError(f"on_timeout: jobs of the dialect {settings.dialect} cannot be canceled, only left")
     lifecycle = Lifecycle(
         pacer, rng, save_attempts=settings.save_attempts, idempotent=dialect.idempotent, cancels=cancels
     )

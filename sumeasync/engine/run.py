@@ -53,7 +53,7 @@ class Run:
         self._now, self._wall = kit.clock, kit.wall_clock
         self._scheduler, self._lifecycle, self._steps = kit.scheduler, kit.lifecycle, kit.steps
         self._began = self._now()
-        self._admission = Admission(kit.journal.history, kit.lifecycle, kit.settings)
+        self._admission = Admission(kit.journal.history, kit.lifecycle, kit.settings, kit.delivery.failed)
         self._roster = Roster(kit.statistics, kit.claimed)
         self._work_done = False
         self._intake = Intake(specs, self._admit, has_room=self._has_room, is_closed=self._is_closed)
@@ -86,7 +86,7 @@ class Run:
             self.tally,
             seconds=self._now() - self._began,
             earlier=self._kit.delivery.earlier,
-            earlier_ok=self._kit.delivery.all_ok,
+            earlier_ok=self._admission.earlier_ok,
             in_flight=self.in_flight,
             lanes=self._scheduler.budget.snapshot(self._now()),
             trust=self._kit.sweeps.trust,

@@ -117,7 +117,7 @@ def make_report(
     """Sum a run up; `in_flight` are the (key, job id) that still run at the server.
 
     `unanswered` are the keys whose create may have been paid, `waiting` counts the specs that were not begun.
-    `earlier_ok` tells whether the outcomes of earlier runs were all full successes.
+    `earlier_ok` tells whether the outcomes that these specs had in earlier runs were all full successes.
     """
     jobs = sum(count for status, count in tally.statuses.items() if status != "rejected")
     requests = sum(counts.requests.values())

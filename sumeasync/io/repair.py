@@ -1,4 +1,4 @@
-"""Bringing a journal into the state in which it can be appended to; a crash at any point leaves it to be done again."""
+"""Bringing a file into the state in which it can be appended to; a crash at any point leaves it to be done again."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ async def start(disk: Disk, path: str, size: int, rng: Random) -> Encoder:
     return encoder
 
 
-async def cut_off(disk: Disk, path: str, good_bytes: int) -> None:
-    """Cut what follows the valid prefix, after keeping a copy of it as ``<path>.broken-<n>``."""
+async def cut_off(disk: Disk, path: str, good_bytes: int) -> str:
+    """Cut what follows the valid prefix, after keeping a copy of it as ``<path>.broken-<n>``; returns that name."""
     names = set(await disk.names())
     number = next(n for n in range(1, len(names) + 2) if f"{path}.broken-{n}" not in names)
     copy = f"{path}.broken-{number}"
@@ -56,6 +56,7 @@ async def cut_off(disk: Disk, path: str, good_bytes: int) -> None:
         await file.close()
     await disk.rename(f"{copy}.part", copy)
     await disk.truncate(path, good_bytes)
+    return copy
 
 
 def pays(found: Replay) -> bool:

@@ -67,7 +67,7 @@ async def violations(
     """Everything that does not hold, in words.
 
     Args:
-        specs: every spec that any run on this disk was given.
+        specs: every spec that any run on this disk was given; those that failed, the last one too.
         report: of the last run; None after a crash.
         secrets: texts that must not stand on the disk, in any of their `spellings`.
         charges: how often a spec may be charged: 1, unless unknown creates were sent again on purpose.
@@ -98,7 +98,10 @@ def readable(specs: Iterable[Spec | Mapping[str, JSON]]) -> Iterator[Spec]:
 
 
 def read_results(disk: MemoryDisk, *, crashed: bool) -> tuple[list[dict[str, Any]], list[str]]:
-    """The result lines, and what is wrong with them: half ones, but for the last after a crash, and double ones."""
+    """The result lines, and what is wrong with them: broken ones and double ones.
+
+    After a crash the first broken one ends them: no more of the last write may have reached the disk.
+    """
     data = disk.content(RESULTS) if RESULTS in disk.paths() else b""
     found = [] if crashed or not data or data.endswith(b"\n") else [f"{RESULTS} does not end in a newline"]
     lines: list[dict[str, Any]] = []
@@ -106,6 +109,8 @@ def read_results(disk: MemoryDisk, *, crashed: bool) -> tuple[list[dict[str, Any
         try:
             lines.append(json.loads(text))
         except ValueError:
+            if crashed:
+                break
             found.append(f"{RESULTS} line {number} is not JSON")
     times = Counter((line["key"], line["job_id"]) for line in lines)
     return lines, found + [f"{RESULTS} has {count} lines for {name}" for name, count in times.items() if count > 1]
@@ -178,9 +183,7 @@ def leaks(disk: MemoryDisk, secrets: Sequence[str]) -> Iterator[str]:
 def undelivered(history: History, lines: Iterable[Mapping[str, Any]], *, crashed: bool) -> Iterator[str]:
     """Lines and `Delivered` records that do not match. After a crash the record of a durable line may be missing."""
     written = {(line["key"], line["job_id"]) for line in lines}
-    recorded: set[tuple[str, str | None]]
-    recorded = {(facts.key, job.id) for facts in history.all() for job in facts.jobs if job.delivered}
-    recorded |= {(facts.key, None) for facts in history.all() if facts.delivered}
+    recorded = set(history.delivered())
     for name in recorded - written:
         yield f"{name} counts as delivered and has no line"
     for name in () if crashed else written - recorded:

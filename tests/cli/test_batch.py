@@ -6,10 +6,13 @@ import os
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from sumeasync.cli.app import app
 from sumeasync.cli.batch import Logging, Show, Stage, is_pipe, not_begun, run_loop, this_command
 from sumeasync.cli.streams import Voice
 from sumeasync.engine.statistics import Statistics, TypeCount
+from sumeasync.errors import SettingsError
 
 
 class Batch:
@@ -53,6 +56,17 @@ def test_the_command_can_be_pasted(monkeypatch):
     """The command to go on with is quoted for a shell."""
     monkeypatch.setattr(sys, "argv", ["/usr/bin/sumeasync", "run", "my manifest.jsonl"])
     assert this_command() == "sumeasync run 'my manifest.jsonl'"
+
+
+def test_what_cannot_be_asked_for_leaves_nothing_behind(tmp_path):
+    """Where jobs cannot be canceled, asking for it is refused before a directory is made."""
+    (tmp_path / "m.jsonl").write_text('{"key": "k", "job_id": "job_1"}\n')
+    out, given = tmp_path / "out", ["--on-timeout", "cancel", "--base-url", "http://127.0.0.1:1"]
+    command = ["run", str(tmp_path / "m.jsonl"), "--out", str(out), *given]
+    result = CliRunner(env={"SUME_API_KEY": "sume_live_x"}).invoke(app, command)
+    assert isinstance(result.exception, SettingsError)
+    assert "on_timeout" in str(result.exception)
+    assert not out.exists()
 
 
 def test_specs_without_a_job_are_not_begun():

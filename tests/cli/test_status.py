@@ -116,7 +116,15 @@ def test_a_damaged_journal_is_told(out):
     assert isinstance(status(out).exception, JournalError)
 
 
-def test_a_foreign_line_in_the_results_is_told(out):
-    """A line that is no result is an error."""
-    (out / "results.jsonl").write_bytes(b"hello\n")
+def test_damaged_results_are_told(out):
+    """A line that is no result is an error where results are missing that were durable."""
+    (out / "results.jsonl").write_bytes(b"hello\n" + DONE)
     assert isinstance(status(out).exception, StorageError)
+    assert "line 1 of results.jsonl is damaged" in str(status(out).exception)
+
+
+def test_what_a_crash_left_of_a_write_does_not_count(out):
+    """A hole in what was never durable is no error: the next run cuts it off."""
+    refused = b'{"key":"d","job_id":null,"status":"rejected"}\n'
+    (out / "results.jsonl").write_bytes(DONE + refused + bytes(512) + b"\n" + DONE.replace(b"job_a", b"job_x"))
+    assert asyncio.run(read_standing(out)).outcomes == {"completed": 1, "rejected": 1}

@@ -200,6 +200,12 @@ def test_an_outcome_is_delivered_or_not(records: list[Record], job_id: str | Non
     assert fold(*records).is_delivered("k", job_id) is delivered
 
 
+def test_every_outcome_that_is_delivered() -> None:
+    """Outcomes are told by key and job id, without one where no job was; what is still owed is not."""
+    refused = [msgspec.structs.replace(one, key="a") for one in (INTENT, REJECTED, done(None, "rejected"))]
+    assert [*fold(INTENT, CREATED, done("j2"), *refused).delivered()] == [("k", "j2"), ("a", None)]
+
+
 def test_all_specs_in_order() -> None:
     """Every spec is walked, done or not, in the order the journal first heard of it."""
     other = msgspec.structs.replace(INTENT, key="a")

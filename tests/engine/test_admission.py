@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from random import Random
 
 import msgspec
@@ -23,15 +24,21 @@ INTENT = Intent("k", "image_generation", HASH, 1.0)
 CREATED = Created("k", ("job_1", "job_2"), 2.0, "image_generation", HASH)
 
 
-def admission(*records: Record, settings: Settings = Settings()) -> Admission:  # noqa: B008  # a frozen value
+def admission(
+    *records: Record,
+    settings: Settings = Settings(),  # noqa: B008  # a frozen value
+    idempotent: bool = False,
+    failed: Container[str] = (),
+) -> Admission:
     """An admission that remembers these records."""
     history = History()
     for record in records:
         history.apply(record)
     return Admission(
         history,
-        Lifecycle(Pacer(settings.policies(), Random(1)), Random(1), save_attempts=3, idempotent=False),
+        Lifecycle(Pacer(settings.policies(), Random(1)), Random(1), save_attempts=3, idempotent=idempotent),
         settings,
+        failed,
     )
 
 
@@ -94,6 +101,50 @@ def test_recreate_unknown() -> None:
     """Only when told to, a create that may have been paid begins again."""
     admitted = admit(INTENT, settings=Settings(recreate_unknown=True))
     assert [job.step for job, _ in admitted.jobs] == [Step.CREATE]
+
+
+KEYED = msgspec.structs.replace(INTENT, at=900.0, idempotency_key="old")
+LOST = Unknown("k", 950.0, Failure("no_answer"))
+
+
+@pytest.mark.parametrize(
+    ("records", "recreate", "key"),
+    [
+        ((KEYED,), False, "old"),
+        ((KEYED,), True, "old"),
+        ((KEYED, LOST), False, "old"),
+        ((KEYED, LOST), True, None),
+        ((KEYED, LOST, KEYED), True, "old"),
+        ((msgspec.structs.replace(KEYED, at=-90_000.0),), False, "old"),
+        ((msgspec.structs.replace(KEYED, at=-90_000.0),), True, None),
+    ],
+    ids=["cut", "cut-recreate", "lost", "lost-recreate", "sent-again-and-cut", "old", "old-recreate"],
+)
+def test_a_create_with_a_key(records: tuple[Record, ...], recreate: bool, key: str | None) -> None:
+    """A create without an answer goes out under its key, and under a new one where the user so decided."""
+    gate = admission(*records, settings=Settings(recreate_unknown=recreate), idempotent=True)
+    ((job, _),) = gate.admit(IMAGE, 100.0, 1000.0).jobs
+    assert (job.step, job.idempotency_key, job.doubtful) == (Step.CREATE, key, key is not None)
+
+
+@pytest.mark.parametrize(
+    ("failed", "records", "ok"),
+    [
+        ((), (), True),
+        ({"k"}, (CREATED, Delivered("k", 3.0, "failed", "job_1")), False),
+        ({"k"}, (CREATED, Delivered("k", 3.0, "failed", "job_1"), Delivered("k", 3.0, "completed", "job_2")), False),
+        ({"other"}, (CREATED, Delivered("other", 3.0, "failed", "job_9")), True),
+    ],
+    ids=["nothing", "half", "done", "another"],
+)
+def test_what_failed_earlier_counts_where_it_is_asked_for(
+    failed: Container[str], records: tuple[Record, ...], ok: bool
+) -> None:
+    """An earlier failure stays one for whoever asks for that spec again, done or not, and is nothing to the others."""
+    gate = admission(*records, failed=failed)
+    for number in range(2):
+        gate.admit({**IMAGE, "key": "k" if number == 0 else "new"}, 100.0, 1000.0)
+    assert gate.earlier_ok is ok
 
 
 def test_done_is_skipped() -> None:

@@ -22,7 +22,8 @@ from sumeasync.errors import StorageError
 from sumeasync.io.replay import replay
 from sumeasync.models import JSON
 from sumeasync.simulator import Duration, TypeSettings, WorldSettings, load_rules
-from sumeasync.testing import MemoryDisk, Rig
+from sumeasync.testing import MemoryDisk, Rig, remains
+from sumeasync.testing.remains import Keep
 
 SEEDS = int(os.environ.get("SUMEASYNC_SEEDS", "1"))
 LATENCY = (0.001, 0.2)
@@ -67,8 +68,9 @@ class Crash:
     What was under way to the service then may still arrive for `late` seconds.
     """
 
-    def __init__(self, rig: Rig, disk: MemoryDisk, nth: int, rng: Random, late: float) -> None:
+    def __init__(self, rig: Rig, disk: MemoryDisk, nth: int, rng: Random, late: float, keep: Keep = "prefix") -> None:
         self.rig = rig
+        self.keep: Keep = keep
         self.disk = disk
         self.left = nth
         self.rng = rng
@@ -81,7 +83,7 @@ class Crash:
         """Count down, then fail for ever."""
         self.left -= 1
         if self.found is None and self.left == 0:
-            self.found = self.disk.crash(self.rng)
+            self.found = self.disk.crash(self.rng, self.keep)
             self.silent_from = self.rig.now() + self.late
         if self.found is not None:
             raise StorageError("the lights are out")
@@ -92,9 +94,9 @@ class CrashRig(Rig):
 
     crash: Crash | None = None
 
-    async def crash_at(self, specs: list[JSON], nth: int, rng: Random) -> bool:
+    async def crash_at(self, specs: list[JSON], nth: int, rng: Random, keep: Keep = "prefix") -> bool:
         """Run until the `nth` operation of the disk and go on with what is found; False when there is none."""
-        self.crash = Crash(self, self.disk, nth, rng, rng.choice([0.0, 0.5]))
+        self.crash = Crash(self, self.disk, nth, rng, rng.choice([0.0, 0.5]), keep)
         with suppress(StorageError):
             await self.run(specs, QUICK)
         if self.crash.found is None:
@@ -134,15 +136,23 @@ async def finish(rig: Rig, specs: list[JSON]) -> None:
     assert rig.report.earlier == {"completed": 7} or rig.report.unresolved
 
 
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a crash takes be so small that there are holes within a line, and between lines."""
+    monkeypatch.setattr(remains, "PAGE_BYTES", 128)
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("keep", ["prefix", "subset"])
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("first", range(1, STRIDE + 1))
-async def test_crash_at_every_operation(first: int, seed: int, tmp_path: Path) -> None:
-    """After a crash at any operation of the disk the next run finishes the batch, each spec charged once."""
+async def test_crash_at_every_operation(first: int, seed: int, keep: Keep, tmp_path: Path) -> None:
+    """After a crash at any operation of the disk, with holes or without, the next run ends the batch, all paid once."""
     specs = batch(tmp_path)
     for nth in range(first, MOST_OPERATIONS, STRIDE):
         async with CrashRig(WORLD, seed=seed, latency=LATENCY) as rig:
             try:
-                if not await rig.crash_at(specs, nth, Random(f"{seed}/{nth}")):
+                if not await rig.crash_at(specs, nth, Random(f"{seed}/{nth}"), keep):
                     return
                 await finish(rig, specs)
             except AssertionError as error:
@@ -150,13 +160,14 @@ async def test_crash_at_every_operation(first: int, seed: int, tmp_path: Path) -
     pytest.fail("the batch needs more operations than are tried")
 
 
+@pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("seed", range(4 * SEEDS))
 async def test_crash_after_crash(seed: int, tmp_path: Path) -> None:
     """Runs that crash one after the other still end with each spec charged once."""
     specs, rng = batch(tmp_path), Random(seed)
     async with CrashRig(WORLD, seed=seed, latency=LATENCY) as rig:
         for _ in range(6):
-            await rig.crash_at(specs, rng.randint(1, 90), rng)
+            await rig.crash_at(specs, rng.randint(1, 90), rng, rng.choice(["prefix", "subset"]))
             await rig.check(specs)
         await finish(rig, specs)
 

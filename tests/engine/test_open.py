@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 from collections import Counter
@@ -188,6 +189,36 @@ async def test_a_final_refusal_after_a_lost_answer() -> None:
         assert (outcome.ok, len(rig.world.ledger.charges)) == (True, 1)
 
 
+async def test_a_create_that_is_refused_for_good_is_sent_anew_on_demand() -> None:
+    """The user's decision to create what is unknown again holds at once: it goes out under a new key."""
+    rules = [
+        lost_create({"kind": "reset"}, nth=1),
+        lost_create({"kind": "status", "status": 422, "code": "bad_request"}, until_seconds=600),
+    ]
+    async with Rig(WORLD, dialect="open", rules=load_rules(rules)) as rig:
+        (outcome,) = await rig.run([image(1)], QUICK)
+        assert outcome.status == "unknown"
+        (old,) = await keys_of(rig.disk)
+        await asyncio.sleep(600)
+        (outcome,) = await rig.run([image(1)], RECREATE)
+        assert outcome.ok
+        assert old not in rig.world.keys
+        await rig.check_repeat([image(1)], RECREATE)
+
+
+async def test_a_create_that_a_crash_cut_off_keeps_its_key() -> None:
+    """Nobody has called it unknown yet, so that also where such may be created again it is not paid twice."""
+    async with Rig(WORLD, dialect="open") as rig:
+        rig.disk.on_write = lambda _, data: rig.disk.fail("write", errno.EIO) if b'"created"' in data else None
+        await rig.run([image(1)], QUICK)
+        (key,) = await keys_of(rig.disk)
+        rig.disk.heal()
+        rig.disk.on_write = None
+        (outcome,) = await rig.run([image(1)], RECREATE)
+        assert (outcome.ok, list(rig.world.keys), len(rig.world.ledger.charges)) == (True, [key], 1)
+        await rig.check([image(1)])
+
+
 async def test_creates_that_were_not_even_tried_again() -> None:
     """When a run is stopped before it could send them again, creates in doubt are told of, and stay as they were."""
     specs = [image(1), image(2)]
@@ -342,8 +373,7 @@ async def test_past_its_deadline_a_job_is_canceled(queue: float, then: str, text
 
 
 async def test_jobs_that_cannot_be_canceled_are_left() -> None:
-    """Where the API has no cancellation, asking for it is refused before anything is sent."""
+    """Where the API has no cancellation, asking for it is refused before anything is made or sent."""
     async with Rig(WORLD) as rig:
         with pytest.raises(SettingsError, match="on_timeout"):
-            await rig.run(batch(1), msgspec.structs.replace(QUICK, on_timeout="cancel"))
-        assert rig.requests() == 0
+            rig.engine(msgspec.structs.replace(QUICK, on_timeout="cancel"))

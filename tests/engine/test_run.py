@@ -218,6 +218,22 @@ async def test_failed_job_stops_nobody() -> None:
         await rig.check_repeat(images(20))
 
 
+async def test_the_exit_code_is_of_the_specs_asked_for() -> None:
+    """A failure of an earlier run counts whenever that spec is asked for, and not when it no longer is."""
+    types = {"image_generation": TypeSettings(Duration(10, 0), failure_rate=0.5)}
+    codes = []
+    async with Rig(WorldSettings(types=types), seed=2) as rig:
+        outcomes = await rig.run(images(6))
+        good = {outcome.key for outcome in outcomes if outcome.ok}
+        assert 0 < len(good) < 6
+        for specs in images(6), [spec for spec in images(6) if spec["key"] in good], images(6), []:
+            await rig.run(specs)
+            assert rig.report is not None
+            codes.append(rig.report.exit_code)
+            assert sum(rig.report.earlier.values()) == 6
+    assert codes == [1, 0, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("status", "error", "code"), [(401, AuthError, 4), (402, CreditsError, 5), (403, AuthError, 4)]
 )

@@ -330,6 +330,35 @@ async def test_an_old_journal_is_gone_on_with_as_it_is() -> None:
     assert disk.content(JOURNAL).splitlines()[1][8:15] == b' {"t":"'
 
 
+async def test_an_old_journal_becomes_a_new_one_when_it_is_compacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compacting writes the present format, with the same meaning, and what is appended then tells its commit."""
+    monkeypatch.setattr(repair, "WORTH_RECORDS", 20)
+    disk = disk_with(journal_bytes(RECORDS + RECORDS[:2] * 200, version=1))
+    before = [*(await replay(disk)).history.all()]
+    await reopened(disk, EXTRA)
+    await reopened(disk, *RECORDS[:2])
+    found = await replay(disk)
+    assert found.header is not None
+    assert (found.header.version, found.good_bytes) == (2, found.size)
+    assert [*found.history.all()][:-1] == before
+    count = found.history.records
+    numbers = [int(line.split()[1]) for line in disk.content(JOURNAL).splitlines()[1:]]
+    assert numbers == [*range(count - 2), count - 2, count - 2]
+
+
+async def test_a_crash_while_an_old_journal_is_compacted_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every point the whole old journal stands, or the whole new one."""
+    monkeypatch.setattr(repair, "WORTH_RECORDS", 20)
+    disk = disk_with(journal_bytes(RECORDS + RECORDS[:2] * 200, version=1))
+    before = [*(await replay(disk)).history.all()]
+    versions = set()
+    for found in await crashes_while_opening(disk):
+        told = await replay(found)
+        assert [*told.history.all()] == before
+        versions.add(told.header.version if told.header else None)
+    assert versions == {1, 2}
+
+
 @pytest.mark.parametrize("sector", range(HEADER_BYTES, len(DATA) - 1800, 512))
 def test_a_hole_in_an_old_journal_is_refused(sector: int) -> None:
     """Its lines do not tell their commit: any hole with valid records after it is damage."""

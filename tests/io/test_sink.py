@@ -23,10 +23,11 @@ TWO = Outcome("b", None, "face_swap", "rejected", error=Failure("bad", "no"))
 Heads = list[tuple[str, str | None, OutcomeStatus]]
 
 
-async def reopened(disk: MemoryDisk) -> tuple[Sink, Heads]:
-    """The sink on this disk, and what it told of the lines it found."""
+async def reopened(disk: MemoryDisk, *delivered: Outcome) -> tuple[Sink, Heads]:
+    """The sink on this disk, of which `delivered` are recorded as such, and what it told of the lines it found."""
     heads: Heads = []
-    sink = await Sink.open(disk, lambda head: heads.append((head.key, head.job_id, head.status)))
+    names = [(one.key, one.job_id) for one in delivered]
+    sink = await Sink.open(disk, lambda head: heads.append((head.key, head.job_id, head.status)), lambda: names)
     return sink, heads
 
 
@@ -56,7 +57,7 @@ async def test_half_a_line_is_cut_off(cut: int) -> None:
     """A last line without its end, wherever it was cut, is taken away durably and not told."""
     disk = MemoryDisk()
     disk.put(RESULTS, line(ONE) + line(TWO)[:cut])
-    sink, heads = await reopened(disk)
+    sink, heads = await reopened(disk, ONE)
     assert heads == [("a", "job_1", "completed")]
     await sink.write([TWO])
     assert disk.crash(Random(1)).content(RESULTS) == line(ONE) + line(TWO)
@@ -71,17 +72,76 @@ async def test_lines_longer_than_a_chunk_are_read() -> None:
     assert [key for key, _, _ in heads] == ["a", "b"]
 
 
-@pytest.mark.parametrize(
-    "stranger",
-    [b"\n", b"{}\n", b"[]\n", b"nonsense\n", b"\xff\n", b'{"key":"a","status":"odd"}\n', b"\0" * 512 + b"\n"],
-)
-async def test_a_strange_line_is_refused(stranger: bytes) -> None:
-    """A whole line that is no result is not ours to mend: it is named, and the file is left as it is."""
+BROKEN = [
+    b"\n",
+    b"{}\n",
+    b"[]\n",
+    b"nonsense\n",
+    b"\xff\n",
+    b'{"key":"a","status":"odd"}\n',
+    b"\0" * 512 + b"\n",
+    line(ONE).replace(b'"n"', b'"\xff"'),
+    line(ONE).replace(b'"n"', b'"\0"'),
+    line(TWO)[:-1] + line(TWO),
+]
+
+
+@pytest.mark.parametrize("rest", [b"", line(TWO)[:9], line(TWO), line(ONE)], ids=["end", "half", "new", "old"])
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_what_a_torn_write_left_is_cut_off(broken: bytes, rest: bytes) -> None:
+    """From the first broken line on nothing is told, where nothing before it is missing; a copy of it is kept."""
     disk = MemoryDisk()
-    disk.put(RESULTS, line(ONE) + stranger + line(TWO)[:9])
-    with pytest.raises(StorageError, match=r"results.jsonl line 2 is not a result"):
-        await reopened(disk)
-    assert disk.content(RESULTS) == line(ONE) + stranger + line(TWO)[:9]
+    disk.put(RESULTS, line(ONE) + broken + rest)
+    sink, heads = await reopened(disk, ONE)
+    assert (sink.broken, heads) == (f"{RESULTS}.broken-1", [("a", "job_1", "completed")])
+    await sink.write([TWO])
+    assert disk.crash().content(RESULTS) == line(ONE) + line(TWO)
+    assert disk.crash().content(f"{RESULTS}.broken-1") == broken + rest
+
+
+@pytest.mark.parametrize("rest", [b"", line(TWO), line(ONE)], ids=["end", "missing", "double"])
+@pytest.mark.parametrize("broken", [*BROKEN, line(TWO)[:-1]])
+async def test_damage_of_what_was_durable_is_refused(broken: bytes, rest: bytes) -> None:
+    """Where a line is broken, and one that is recorded is not before it, nothing is guessed: the file is left alone."""
+    disk = MemoryDisk()
+    disk.put(RESULTS, line(ONE) * 2 + broken + rest)
+    with pytest.raises(StorageError, match=r"line 3 of results.jsonl is damaged, .* missing that .* before: 1") as told:
+        await reopened(disk, ONE, TWO)
+    assert "restore the file from a copy" in told.value.hint
+    assert (disk.paths(), disk.content(RESULTS)) == ([RESULTS], line(ONE) * 2 + broken + rest)
+
+
+@pytest.mark.parametrize("foreign", [b"a,b,c\n1,2,3\n", line(ONE) + b"mine", line(ONE)[:-1]])
+async def test_a_file_that_no_run_left_is_not_touched(foreign: bytes) -> None:
+    """Where the journal knows of nothing, a file that is not whole is nobody's torn write."""
+    disk = MemoryDisk()
+    disk.put(RESULTS, foreign)
+    with pytest.raises(StorageError, match=r"line \d of results.jsonl is not a result, and the journal knows of none"):
+        await Sink.open(disk, print, None)
+    assert (disk.paths(), disk.content(RESULTS)) == ([RESULTS], foreign)
+
+
+async def test_results_that_were_moved_away_are_not_asked_for() -> None:
+    """A file that is whole is gone on with, whatever is recorded."""
+    disk = MemoryDisk()
+    disk.put(RESULTS, line(TWO))
+    sink, heads = await reopened(disk, ONE, TWO)
+    assert (sink.broken, len(heads), disk.paths()) == (None, 1, [RESULTS])
+
+
+async def test_a_crash_while_mending_loses_nothing() -> None:
+    """A power failure at any point of cutting off a torn end leaves it to be mended again, with a copy of it."""
+    disk, found = MemoryDisk(), list[MemoryDisk]()
+    disk.put(RESULTS, line(ONE) + b"\0\n" + line(TWO))
+    rng = Random(1)
+    disk.on_operation = lambda operation, path: found.extend([disk.crash(), disk.crash(rng), disk.crash(rng, "subset")])
+    await reopened(disk, ONE)
+    assert len(found) > 20
+    for left in found:
+        _, heads = await reopened(left, ONE)
+        assert [key for key, _, _ in heads] == ["a"]
+        assert left.crash().content(RESULTS) == line(ONE)
+        assert left.crash().content(f"{RESULTS}.broken-1") == b"\0\n" + line(TWO)
 
 
 async def test_after_a_failed_write_the_sink_is_dead() -> None:
@@ -137,10 +197,10 @@ def test_any_outcome_is_one_line(key: str, result: object) -> None:
 async def test_a_line_tells_whether_all_went_well(error: Failure | None, ok: bool) -> None:
     """A job that completed without its media is not told as a success."""
     disk, told = MemoryDisk(), list[bool]()
-    sink = await Sink.open(disk, print)
+    sink, _ = await reopened(disk)
     await sink.write([Outcome("k", "job_1", "video_generation", "completed", error=error)])
     await sink.close()
-    await (await Sink.open(disk, lambda head: told.append(head.ok))).close()
+    await (await Sink.open(disk, lambda head: told.append(head.ok), list)).close()
     assert told == [ok]
 
 

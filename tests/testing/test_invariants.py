@@ -104,6 +104,20 @@ async def test_nothing_found() -> None:
         await check(rig.world, rig.disk, SPECS)
 
 
+async def test_a_hole_after_a_crash_is_no_wrong() -> None:
+    """What a crash left of a write ends the results; what is recorded as delivered must stand before it."""
+    async with Rig(WORLD) as rig:
+        await rig.run(SPECS)
+        data = rig.disk.content("results.jsonl")
+        rig.disk.put("results.jsonl", data + b"\0\0\n" + data)
+        assert await violations(rig.world, rig.disk, SPECS) == []
+        assert any("is not JSON" in one for one in await violations(rig.world, rig.disk, SPECS, rig.report))
+        rig.disk.put("results.jsonl", b"\0\0\n" + data)
+        found = await violations(rig.world, rig.disk, SPECS)
+        assert found
+        assert all("counts as delivered and has no line" in one for one in found)
+
+
 async def test_repeat_that_costs_something() -> None:
     """A second run that sends anything is found."""
     async with Rig(WORLD) as rig:
