@@ -1,6 +1,6 @@
 """Side by side on one simulated service: this engine, the vendor's own client, and the loop that people write.
 
-    python benchmarks/peers.py [--jobs 100 1000 10000] [--speed 1] [--limits none scaled] [--rows …] [--patience 1200]
+    python benchmarks/peers.py [--jobs 100 1000 10000] [--speed 1] [--limits none scaled] [--rows …] [--patience 1800]
         [--json] [--smoke]
 
 Caveats first. Client and server are on this machine, over loopback TCP, a process each, one contender after the other,
@@ -33,6 +33,7 @@ import argparse
 import asyncio
 import json
 import math
+import os
 import sys
 import urllib.request
 from importlib.util import find_spec
@@ -120,18 +121,23 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds in a real one")
     parser.add_argument("--limits", nargs="+", choices=("none", "scaled"), default=["none", "scaled"])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="which contenders")
-    parser.add_argument("--patience", type=float, default=1200.0, help="seconds for a row, or it is stopped")
+    parser.add_argument("--patience", type=float, default=1800.0, help="seconds for a row, or it is stopped")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--smoke", action="store_true", help="small and quick: proves that it runs, measures nothing")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--options", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contender:
-        print(json.dumps(asyncio.run(CONTENDERS[arguments.contender](**arguments.options))))
-        return
+        asyncio.run(tell(CONTENDERS[arguments.contender], arguments.options))
     if arguments.smoke:
         arguments.jobs, arguments.speed, arguments.limits = [12], 60.0, ["none"]
     run(arguments)
+
+
+async def tell(contender: Contender, options: dict[str, Any]) -> None:
+    """Print a contender's figures, and end at once: to cancel what it left under way may take longer than all of it."""
+    print(json.dumps(await contender(**options)), flush=True)
+    os._exit(0)
 
 
 def run(arguments: argparse.Namespace) -> None:
