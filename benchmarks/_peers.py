@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
 import tempfile
 import time
-from collections.abc import Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 
 from _alone import Figures, peak_mib
 
@@ -60,12 +62,10 @@ async def engine(base: str, jobs: int, speed: float, patience: float, dialect: s
     clock = Clock()
     with tempfile.TemporaryDirectory() as out:
         async with Engine(out=out, api_key=KEY, base_url=base + prefix, settings=settings) as opened:
-            clock.start()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    async for outcome in opened.run(specs):
-                        if outcome.ok:
-                            clock.got(outcome.job_id or "")
+            clock.start(jobs, patience)
+            async for outcome in opened.run(specs):
+                if outcome.ok:
+                    clock.got(outcome.job_id or "")
             return clock.figures()
 
 
@@ -90,7 +90,9 @@ async def sdk(base: str, jobs: int, speed: float, patience: float, at_once: int 
             result = await client.subscribe(MODEL, {"prompt": f"p{number}"})
             clock.got(result["request_id"])
 
-    return await clock.gather((one(number) for number in range(jobs)), patience)
+    clock.start(jobs, patience)
+    ends = await asyncio.gather(*(one(number) for number in range(jobs)), return_exceptions=True)
+    return clock.figures(ends)
 
 
 async def loop(base: str, jobs: int, speed: float, patience: float) -> Figures:
@@ -114,37 +116,39 @@ async def loop(base: str, jobs: int, speed: float, patience: float) -> Figures:
         clock.got(job_id)
 
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEY}"}) as session:
-        return await clock.gather((one(session, number) for number in range(jobs)), patience)
+        clock.start(jobs, patience)
+        ends = await asyncio.gather(*(one(session, number) for number in range(jobs)), return_exceptions=True)
+        return clock.figures(ends)
 
 
 class Clock:
     """When a contender began, when it had each result (epoch seconds), and what it cost."""
 
-    def start(self) -> None:
-        """The batch begins: what was imported and opened before does not count."""
+    def start(self, jobs: int, patience: float) -> None:
+        """The batch begins: what was imported and opened before does not count. In so many seconds it is stopped."""
         self.got_at: dict[str, float] = {}
         self.began, self.cpu = time.time(), time.process_time()
+
+        def stop(*_: object) -> None:
+            """Nothing else could: an event loop may be too busy for its own timers, and slow to cancel."""
+            print(json.dumps(self.figures([TimeoutError()] * (jobs - len(self.got_at)))), flush=True)
+            os._exit(0)
+
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, patience)
 
     def got(self, job_id: str) -> None:
         """The result of a job is in hand."""
         self.got_at[job_id] = time.time()
 
-    async def gather(self, jobs: Iterable[Coroutine[None, None, None]], patience: float) -> Figures:
-        """Do all of the jobs at once; what is not done within the patience, in seconds, is left."""
-        self.start()
-        tasks = [asyncio.ensure_future(job) for job in jobs]
-        await asyncio.wait(tasks, timeout=patience)
-        return self.figures(task.exception() if task.done() else TimeoutError() for task in tasks)
-
     def figures(self, ends: Iterable[BaseException | None] = ()) -> Figures:
         """All of it up to now, and the errors that jobs were lost to, by their names."""
-        figures = {
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        lost = [type(end).__name__ for end in ends if end is not None]
+        return {
             "seconds": time.time() - self.began,
             "cpu": time.process_time() - self.cpu,
             "peak_mib": peak_mib(),
-        }
-        lost = [type(end).__name__ for end in ends if end is not None]
-        return figures | {
             "got_at": self.got_at,
             "errors": {name: lost.count(name) for name in sorted(set(lost))},
         }

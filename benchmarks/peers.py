@@ -33,7 +33,6 @@ import argparse
 import asyncio
 import json
 import math
-import os
 import sys
 import urllib.request
 from importlib.util import find_spec
@@ -128,16 +127,11 @@ def main() -> None:
     parser.add_argument("--options", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contender:
-        asyncio.run(tell(CONTENDERS[arguments.contender], arguments.options))
+        print(json.dumps(asyncio.run(CONTENDERS[arguments.contender](**arguments.options))))
+        return
     if arguments.smoke:
         arguments.jobs, arguments.speed, arguments.limits = [12], 60.0, ["none"]
     run(arguments)
-
-
-async def tell(contender: Contender, options: dict[str, Any]) -> None:
-    """Print a contender's figures, and end at once: to cancel what it left under way may take longer than all of it."""
-    print(json.dumps(await contender(**options)), flush=True)
-    os._exit(0)
 
 
 def run(arguments: argparse.Namespace) -> None:
