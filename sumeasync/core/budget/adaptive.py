@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from sumeasync.core.budget.noise import Noise
 from sumeasync.core.budget.pace import LATE_SECONDS, Tally
 
 __all__ = ["Adaptive"]
@@ -12,49 +13,43 @@ __all__ = ["Adaptive"]
 class Adaptive:
     """A limit nobody announced, found from refusals; free until the first one.
 
-    CUBIC (RFC 9438) on a rate: a refusal marks the rate that was really accepted, falls to 0.7 of it, and growth then
-    flattens at the mark before it probes beyond. A mark that is met again is the limit: then it falls by 6 % only, and
-    waits twice as long before it probes again, up to 24 minutes. It rests while less than half is used, and so never
-    grows past twice the rate that is accepted.
-
-    A limit refuses one request after the other, or most of those in flight, or one after every so many; what refuses
-    now and then, at any rate alike, is noise. How much of that there is shows far below the mark, and near the mark
-    only more than that tells of a limit. This is judged once the limit lets requests through again.
+    A refusal marks the rate that was really accepted. A new mark is approached as in CUBIC (RFC 9438): from 0.7 of it
+    up to just below within 90 seconds, and then beyond. Where it is met again it is the limit: from then on the rate
+    is held just below for ten minutes before more is tried, and each time that fails for twice as long, up to an hour.
+    So a limit that was raised to the double is in use after 65 minutes at the latest, and costs one probe an hour to
+    watch; one that fell is obeyed at once. While less than half is used nothing grows, so never past twice what is
+    accepted. What refuses now and then, at any rate alike, is noise and marks nothing.
     """
 
     __slots__ = (
-        "_accepted", "_accepted_at", "_calm_accepted", "_calm_refused", "_drop", "_fell_at", "_from", "_gap",
-        "_gap_high", "_gap_low", "_gaps", "_grown_seconds", "_mark", "_plateau", "_refused", "_refused_at", "_since",
-        "_taken", "_wait_seconds", "next_at", "rate",
+        "_accepted", "_before", "_closed_at", "_grow_at", "_grown_seconds", "_low", "_mark", "_noise", "_open_at",
+        "_plateau", "_refused_at", "_seconds", "_since", "next_at", "rate",
     )  # fmt: skip  # one name a line would hide the list
 
-    _DROPS = 0.7, 0.94  # at a mark that is new, and at one that was found before
+    _DROP, _HOLD = 0.7, 0.975  # of a mark that is new, and of one that was met again
     _SAME = 0.85
-    _PLATEAU_SECONDS, _LONGEST_PLATEAU_SECONDS = 90.0, 1440.0  # from a drop back to the mark
-    _PROBE_SECONDS, _PROBE = 180.0, 0.3  # beyond the mark: so much more after so long
-    _HORIZON_SECONDS = 60.0  # the accepted rate is an average over this
-    _SLOWEST = 0.1  # below this the pauses after refusals do better than a rate
-    _SAFE = 0.93  # of the mark: below it the limit is not the reason
+    _APPROACH_SECONDS, _PLATEAU_SECONDS, _LONGEST_PLATEAU_SECONDS = 90.0, 600.0, 3600.0
+    _PROBE_SECONDS, _PROBE = 180.0, 0.3  # beyond the plateau: so much more after so long
+    _USE_SECONDS = 60.0  # over which it is measured how much is used
+    _MEMORY_SECONDS = 3600.0  # remembered, in slots of a second
+    _SLOWEST = 0.02  # below this the pauses after refusals do better than a rate
+    _CALM = 0.93  # of the mark: below it the limit is not the reason
     _LONG_WAIT_SECONDS = 5.0  # more is not asked for by accident
-    _RARE, _NOISE = 0.03, 0.005  # of requests refused: more is no noise, less is none
-    _MANY = 2000  # requests, of which half are forgotten
-    _REGULAR = 12  # gaps alike, which noise hardly ever leaves
-    _FEW = 5  # refusals, from which on their share tells something
+    _ENOUGH, _TOO_FEW = 20, 5  # accepted requests, to measure a rate well and at all
     _BLIND = 1.0  # assumed where nothing was accepted yet
 
     def __init__(self) -> None:
         self.rate = self._mark = math.inf
         self.next_at = -math.inf
-        self._accepted = Tally(self._HORIZON_SECONDS, slots=60)
-        self._refused = Tally(self._HORIZON_SECONDS, slots=60)
-        self._since = self._accepted_at = math.inf
-        self._taken: int | None = None  # how many were accepted when the present row of refusals began,
-        self._from = self._refused_at = self._wait_seconds = 0.0  # from when on, when it was last refused, and the hint
-        self._calm_accepted = self._calm_refused = 0  # far below the mark, since it was set
-        self._fell_at = self._grown_seconds = 0.0
-        self._gap, self._gaps = 0, 0  # requests accepted since the last row of refusals, and how many such gaps were
-        self._gap_low, self._gap_high = math.inf, 0.0  # alike, from the smallest to the largest
-        self._drop, self._plateau = self._DROPS[0], self._PLATEAU_SECONDS
+        self._noise = Noise()
+        self._since = self._grow_at = math.inf
+        self._closed_at: float | None = None  # when the present row of refusals began,
+        self._refused_at = self._open_at = -math.inf  # the last of them, and when it said that it will open again
+        self._accepted = Tally(self._MEMORY_SECONDS, slots=3600)  # since the last fall
+        self._low = self._HOLD  # of the mark, after the last fall,
+        self._seconds = self._grown_seconds = 0.0  # from there to where it is held, and how many are over
+        self._plateau = 0.5 * self._PLATEAU_SECONDS
+        self._before = math.inf  # the mark that a probe has just raised
 
     def take(self, now: float) -> None:
         """Pay for one request."""
@@ -65,88 +60,78 @@ class Adaptive:
         self._accepted.add(now)
         if self._since > now:
             self._since = now
-        if self.rate == math.inf:
-            if self._calm_refused:
-                self._calm_accepted += 1
-                self._gap += 1
-            return
-        self._gap += 1
-        self._calm_accepted += self._is_calm()
-        gap, self._accepted_at = now - self._accepted_at, now
-        seconds = min(max(now - self._since, 1.0), self._HORIZON_SECONDS)
-        if self._accepted.count(now) >= 0.5 * self.rate * seconds:
-            self._grown_seconds += min(max(0.0, gap), 2.0 / self.rate)  # a pause is not time spent growing
-            self.rate = max(self.rate, self._mark * self._swing())
+        if self._refused_at > -math.inf:
+            self._noise.accepted(calm=self._is_calm())
+            if now >= self._grow_at:
+                self._grow(now)
 
     def refused(self, now: float, wait_seconds: float) -> None:
         """The server refused one request for its rate; `wait_seconds` is its hint, or 0."""
-        if self._taken is None:
-            self._taken, self._from = self._accepted.count(now), max(now - self._HORIZON_SECONDS, self._since)
-            self._wait_seconds = 0.0
-            if self._calm_accepted > self._MANY:
-                self._calm_accepted, self._calm_refused = self._calm_accepted // 2, self._calm_refused // 2
-        self._refused.add(now)
-        self._calm_refused += self._is_calm()
-        self._refused_at, self._wait_seconds = now, max(self._wait_seconds, wait_seconds)
+        if self._closed_at is None:
+            self._closed_at = now
+        self._refused_at, self._open_at = now, now + wait_seconds
+        self._noise.refused(now, calm=self._is_calm())
 
     def recovered(self, now: float, row: int) -> None:
         """A request was admitted that was sent after the last one refused; `row` were refused one after the other."""
-        if self._taken is not None and self._met_limit(now, row):
-            self._fall(self._measure(self._taken, now, row), now)
-        self._taken = None
-
-    def _met_limit(self, now: float, row: int) -> bool:
-        refused, accepted = self._calm_refused, self._calm_accepted
-        noise = refused / accepted if refused >= self._FEW and accepted else 0.0
-        if self._wait_seconds >= self._LONG_WAIT_SECONDS or row > 1 + (self._NOISE <= noise <= self._RARE):
-            return True
-        if self._is_regular():
-            return True
-        if self._is_calm():
-            return refused > 2 + self._RARE * accepted
-        return noise < self._NOISE or self._refused.count(now) > 2 + 1.5 * noise * self._accepted.count(now)
-
-    def _is_regular(self) -> bool:
-        """Whether refusals come after equal numbers of requests, as from a limit that each pause refills a little."""
-        gap, self._gap = self._gap, 0
-        low, high = min(self._gap_low, gap), max(self._gap_high, gap)
-        if high <= 2 * low:
-            self._gap_low, self._gap_high, self._gaps = low, high, self._gaps + 1
-        else:
-            self._gap_low, self._gap_high, self._gaps = gap, gap, 1
-        return self._gaps >= self._REGULAR
+        if self._closed_at is None:
+            return
+        calm, waits = self._is_calm(), self._open_at - self._refused_at >= self._LONG_WAIT_SECONDS
+        if self._noise.excludes(row, calm=calm) or waits:
+            self._fall(self._measure(self._closed_at, now, row), now)
+        elif not calm and not self._noise.explains(now, self._accepted.since(now - self._USE_SECONDS)):
+            self._fall(max(self._measure(self._closed_at, now, row), self._CALM * self.rate), now)
+        self._closed_at = None
 
     def _is_calm(self) -> bool:
-        return self._mark == math.inf or self.rate < self._SAFE * self._mark
+        return self._mark == math.inf or self.rate < self._CALM * self._mark
 
-    def _measure(self, taken: int, now: float, row: int) -> float:
-        """The rate that was accepted: over the last minute, or since the last fall if that was less."""
-        measured = self._per_second(taken, self._from, now, row)
-        if self._calm_accepted >= 10 and self._is_calm() and self._mark < math.inf:
-            measured = min(measured, self._per_second(self._calm_accepted, self._fell_at, now, row))
-        return measured or self._BLIND
-
-    def _per_second(self, taken: int, start: float, now: float, row: int) -> float:
-        seconds = max(0.0, self._refused_at + self._wait_seconds - start)
-        if row > 1:  # the window that was spent ended between the last refusal and now
-            seconds = math.sqrt(seconds * max(seconds, now - start))
-        return taken / min(max(seconds, 1.0), self._HORIZON_SECONDS)
+    def _measure(self, closed_at: float, now: float, row: int) -> float:
+        """The rate that was accepted until it opened again: over a minute, or longer where it was closed long."""
+        end = self._open_at
+        if end == self._refused_at and row > 1:
+            end = 0.5 * (end + now)  # it opened in between
+        seconds, all_seconds = max(self._USE_SECONDS, 4.0 * (end - closed_at)), max(1.0, end - self._since)
+        while seconds < all_seconds and self._accepted.since(end - seconds) < self._ENOUGH:
+            seconds *= 2.0
+        seconds = min(seconds, all_seconds, self._MEMORY_SECONDS)
+        count = self._accepted.since(end - seconds)
+        if count < self._TOO_FEW and end - closed_at < self._USE_SECONDS and self.rate < math.inf:
+            return self.rate
+        return (count + 1) / seconds if count else self._BLIND  # so many, and not one more
 
     def _fall(self, measured: float, now: float) -> None:
-        mark = max(self._SLOWEST, min(self.rate, measured))
-        known = self._SAME <= mark / self._mark <= 1.0 / self._SAME
-        self._drop = self._DROPS[known]
-        self._plateau = min(2.0 * self._plateau, self._LONGEST_PLATEAU_SECONDS) if known else self._PLATEAU_SECONDS
-        self._mark, self._fell_at = mark, now
-        self.rate = max(self._SLOWEST, self._drop * mark)
+        limit = max(self._SLOWEST, min(self.rate, measured))
+        probing, before = self._grown_seconds > self._seconds, self._before
+        self._before = self._mark if probing else math.inf
+        if probing and limit >= self._SAME * self._mark:
+            self._plateau = min(2.0 * self._plateau, self._LONGEST_PLATEAU_SECONDS)
+            self._set(max(limit, self._HOLD * self._mark), self._HOLD, self._plateau, now)
+        elif not probing and before < math.inf:  # a bucket may have filled while less was used
+            self._set(before if now - self._since < self._USE_SECONDS else limit, self._HOLD, self._plateau, now)
+        else:
+            if limit < self._CALM * self._mark:  # times were not calm
+                self._noise = Noise()
+            self._set(limit, self._DROP, self._APPROACH_SECONDS, now)
+
+    def _set(self, mark: float, low: float, seconds: float, now: float) -> None:
+        self._mark, self._low, self._seconds = mark, low, seconds
+        self.rate = max(self._SLOWEST, low * mark)
         self._grown_seconds = 0.0
-        self._calm_accepted = self._calm_refused = 0
-        self._gap, self._gaps = 0, 0
-        self._gap_low, self._gap_high = math.inf, 0.0
+        self._since, self._grow_at = now, now + 1.0
+        self._accepted = Tally(self._MEMORY_SECONDS, slots=3600)
+
+    def _grow(self, now: float) -> None:
+        """Once a second."""
+        lapse, self._grow_at = now - self._grow_at + 1.0, now + 1.0
+        seconds = min(max(now - self._since, 1.0), self._USE_SECONDS)
+        if self._accepted.since(now - seconds) >= 0.5 * self.rate * seconds:
+            self._grown_seconds += min(lapse, max(2.0, 2.0 / self.rate))  # a pause is not time spent growing
+            self.rate = max(self.rate, self._mark * self._swing())
 
     def _swing(self) -> float:
         """The rate as a share of the mark."""
-        seconds = self._grown_seconds - self._plateau
+        seconds = self._grown_seconds - self._seconds
         if seconds < 0.0:
-            return 1.0 + (1.0 - self._drop) * (seconds / self._plateau) ** 3
-        return 1.0 + self._PROBE * (seconds / self._PROBE_SECONDS) ** 3
+            return self._HOLD + (self._HOLD - self._low) * (seconds / self._seconds) ** 3
+        return self._HOLD + self._PROBE * (seconds / self._PROBE_SECONDS) ** 3

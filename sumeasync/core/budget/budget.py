@@ -26,7 +26,6 @@ _LANES: tuple[Lane, ...] = ("read", "create", "media")
 _RATE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*(s|m|min|h|d)\s*")
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _PROBE_SECONDS = 0.25  # while one request's answer is awaited
-_FIRST_BACKOFF_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 60.0
 _FIRST_AT_ONCE, _MORE_AT_ONCE = 8.0, 1.0 / 16  # open at first, and more with each answer, while no limit is known
 _EARLY_SECONDS = 1e-9  # less than this too early is rounding
@@ -62,7 +61,7 @@ class LaneView(msgspec.Struct, frozen=True):
 class Budget:
     """One key's request budget. `now` is monotonic seconds, `wall_now` epoch seconds.
 
-    `read`, `create` and `media` are kept as an even pace; `read_day` and `create_day` may be spent as fast as the pace
+    `read` and `create` are kept as an even pace; `read_day` and `create_day` may be spent as fast as the pace
     allows. A lane without a rate is free until the server announces a limit or refuses, but for how many requests are
     open: 8 at first, and one more for every 16 useful answers (not for media). A configured limit is never
     exceeded in any window; an announced one by at most 5 %, where its windows meet, and never in the server's own.
@@ -73,14 +72,13 @@ class Budget:
         *,
         read: Rate | None = None,
         create: Rate | None = None,
-        media: Rate | None = None,
         read_day: Rate | None = None,
         create_day: Rate | None = None,
     ) -> None:
         self._lanes: dict[Lane, _Lane] = {
             "read": _Lane(read, read_day),
             "create": _Lane(create, create_day),
-            "media": _Lane(media, None, wary=False),  # what it brings is nothing of the API's limits
+            "media": _Lane(None, None, wary=False),  # what it brings is nothing of the API's limits
         }
 
     def reserve(self, lane: Lane, now: float) -> float:
@@ -130,7 +128,7 @@ class Budget:
         if others and any(other.window is window for other in others) and window.denies(view, now):
             window.in_flight -= state.in_flight
             window = state.follow(Window(state.in_flight, now))
-        window.answered(view, now)
+        window.answered(view, now, refused=refused)
         for other in others:
             if other.window is not None and other.window is not window and other.window.matches(window):
                 window.absorb(other.window)
@@ -211,7 +209,7 @@ class _Lane:
             hint = view.reset_seconds + GRAIN_SECONDS
         if self.window is None or view is None or view.remaining != 0:  # else it explains itself
             self._adaptive.refused(now, hint or 0.0)
-        return hint or min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(self._row - 1, 10), _MAX_BACKOFF_SECONDS)
+        return hint or min(2.0 ** min(self._row - 1, 10), _MAX_BACKOFF_SECONDS)
 
     def view(self, now: float) -> LaneView:
         rate = min((limiter.rate for limiter in (self._pace, self._adaptive, self.window) if limiter), default=math.inf)

@@ -61,6 +61,15 @@ class Tally:
             self._turn(now)
         return self._count + self._open
 
+    def since(self, start: float) -> int:
+        """How many there were after `start`, which is no longer ago than is remembered; takes a walk back to it."""
+        count = self._open if self._ends_at > start else 0
+        for ends_at, events in reversed(self._slots):
+            if ends_at <= start:
+                break
+            count += events
+        return count
+
     @property
     def oldest_leaves_at(self) -> float:
         """When the oldest events will be forgotten."""

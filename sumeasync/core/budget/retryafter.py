@@ -5,6 +5,7 @@ Headers are a stranger's text: nothing here raises, and whatever cannot be read 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -40,31 +41,31 @@ _NAMES = frozenset([*_COMBINED, *(prefix + field for prefix in _PREFIXES for fie
 
 
 class LimitView(msgspec.Struct, frozen=True):
-    """One announcement of a limit: requests allowed in the window, requests left, seconds until it resets."""
+    """One announcement: requests allowed in a window, those left, seconds until it resets, and seconds it lasts."""
 
     limit: float | None = None
     remaining: float | None = None
     reset_seconds: float | None = None
+    window_seconds: float | None = None
 
 
-def retry_after_seconds(
-    value: str | None, wall_now: float, *, cap_seconds: float = MAX_RETRY_AFTER_SECONDS
-) -> float | None:
-    """How long `Retry-After` asks to wait, within 0 and `cap_seconds`; None when it says nothing readable.
+def retry_after_seconds(value: str | None, wall_now: float) -> float | None:
+    """How long `Retry-After` asks to wait, within 0 and an hour; None when it says nothing readable.
 
     Accepts whole and decimal seconds and the three HTTP-date forms, measured from `wall_now` (epoch seconds). A past
     date or a negative number is 0. Of several values joined by commas the longest wait wins: it is the safe one.
     """
     waits = [*_seconds(value or ""), *_dates(value or "", wall_now)]
-    return min(max(0.0, *waits), cap_seconds) if waits else None
+    return min(max(0.0, *waits), MAX_RETRY_AFTER_SECONDS) if waits else None
 
 
 def rate_limit(headers: Mapping[str, str], wall_now: float) -> LimitView | None:
     """Read the announced limit from `headers` (names in lower case); None when there is none.
 
     Understands separate fields (``RateLimit-Remaining: 3``) and the combined ``RateLimit: limit=100, remaining=3,
-    reset=12`` or ``"default";r=3;t=12``. A reset given as a moment (epoch seconds or milliseconds) or as a date is
-    turned into seconds from `wall_now`; it is held within 0 and one day.
+    reset=12`` or ``"default";r=3;t=12``, and the window of that limit in ``RateLimit-Policy: 100;w=60``. A reset given
+    as a moment (epoch seconds or milliseconds) or as a date is turned into seconds from `wall_now`; it is held within
+    0 and one day.
     """
     if _NAMES.isdisjoint(headers):
         return None  # the usual case, and this is asked for every answer
@@ -80,7 +81,21 @@ def rate_limit(headers: Mapping[str, str], wall_now: float) -> LimitView | None:
                 found[field] = max(0.0, values[0])
     if found.keys().isdisjoint(_FIELDS):
         return None
-    return LimitView(found.get("limit"), found.get("remaining"), _until(found.get("reset"), wall_now))
+    limit, policies = found.get("limit"), headers.get("ratelimit-policy") or headers.get("ratelimit-limit", "")
+    window = _windows(policies).get(limit) if ";" in policies else None
+    return LimitView(limit, found.get("remaining"), _until(found.get("reset"), wall_now), window)
+
+
+@functools.lru_cache(maxsize=64)
+def _windows(policies: str) -> dict[float | None, float]:
+    """Of policies such as ``120;w=60, "day";q=10000;w=86400`` the window of each limit that has only one."""
+    found = dict[float | None, set[float]]()
+    for quota, parameters in _MEMBER.findall(policies):
+        values = {key.lower(): float(number) for key, number in _PARAMETER.findall(parameters)}
+        limit = values.get("q", float(quota) if _PLAIN.fullmatch(quota) else None)
+        if values.get("w"):
+            found.setdefault(limit, set()).add(values["w"])
+    return {limit: min(windows) for limit, windows in found.items() if len(windows) == 1}
 
 
 def _tightest(limits: str, policies: str) -> tuple[str, str]:

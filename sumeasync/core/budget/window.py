@@ -18,8 +18,9 @@ class Window:
 
     Requests go at an even pace below the limit, which holds in every window wherever it begins (see `Pace`); so the
     reset, announced in whole seconds and rounded who knows how, need not be known exactly. The length of the windows
-    must: it is the largest reset announced, or a second more. The longer one is assumed until the server's own count
-    of a window's requests, held against the pace, proves the shorter.
+    must: it is announced as such, or it is the largest reset announced, or a second more. The longer one is assumed
+    until the most that the server ever counts in a window, held against the pace, proves how short they are. In
+    windows of a few seconds that count also tells how much the uneven latency takes.
 
     `remaining - in_flight` never promises too much: the smallest `remaining` of the window was true when some answer
     left the server, and only requests still unanswered can have been counted since. When it runs short although the
@@ -27,7 +28,7 @@ class Window:
     """
 
     __slots__ = (
-        "_assumed", "_even_since", "_length", "_most_used", "_sent", "_sent_at", "_spare", "_whole",
+        "_assumed", "_even_since", "_length", "_most_used", "_sent", "_sent_at", "_spare", "_tightest", "_whole",
         "in_flight", "limit", "next_at", "remaining", "reset_at",
     )  # fmt: skip  # one name a line would hide the list
 
@@ -35,7 +36,10 @@ class Window:
     _SHARE, _BURST = 0.98, 0.01
     _LONG_SECONDS = 900.0  # windows as long as this may be spent as fast as wanted
     _COARSE = 10 * GRAIN_SECONDS  # in shorter windows the grain hides whether others spend
-    _PROOF_WINDOWS = 3.0
+    _BRIEF = 3 * GRAIN_SECONDS  # and in windows shorter than this also when one ends: only the pace is kept
+    _UNEVEN = 1.5 * GRAIN_SECONDS  # assumed for them at first, grain and latency
+    _PROOF_WINDOWS, _PROOF_SECONDS = 3.0, 30.0
+    _MARGIN = 1.05  # for the fuller windows that are still to come
 
     def __init__(self, in_flight: int = 0, sent_at: float = -math.inf) -> None:
         self.in_flight = in_flight
@@ -43,7 +47,8 @@ class Window:
         self.reset_at = self.next_at = -math.inf
         self._sent_at = sent_at
         self._length = 0.0  # the longest reset announced
-        self._spare = GRAIN_SECONDS  # by which a window may be longer
+        self._spare = GRAIN_SECONDS  # by which a window may be longer,
+        self._tightest = 0.0  # and never less than this, which was too little
         self._whole = False  # a window was seen from its start
         self._assumed = False  # the present window was never announced, only expected
         self._even_since, self._sent, self._most_used = math.inf, 0, 0.0
@@ -64,14 +69,15 @@ class Window:
         self._sent_at = min(now, max(self.next_at, now - self._credit))
         self._plan(now)
 
-    def answered(self, view: LimitView | None, now: float) -> None:
+    def answered(self, view: LimitView | None, now: float, *, refused: bool = False) -> None:
         """One request was answered, or never will be (`view` None); call once for each `take`."""
         self.in_flight = max(0, self.in_flight - 1)
         if view is None or view.remaining is None or view.reset_seconds is None:
             self.remaining -= 1  # it may have been counted
         else:
             self._learn(view, view.remaining, now + view.reset_seconds, now)
-            self._prove(view.remaining, now)
+            if self._whole:
+                self._tune(view.remaining, now, refused=refused)
         self._plan(now)
 
     @property
@@ -115,10 +121,14 @@ class Window:
             whole = abs(now - self.reset_at) <= 2 * self._SAME_SECONDS and remaining >= limit - self.in_flight - 1
             known = 0.0 if whole or limit != self.limit else self._length
             length = max(known, reset_at - now, GRAIN_SECONDS)
+            told = view.window_seconds or 0.0
+            if told and length <= told + GRAIN_SECONDS:
+                length = told
             if limit != self.limit or abs(length - self._length) > 0.5 * GRAIN_SECONDS:
-                self._spare, self._even_since = GRAIN_SECONDS, now
-                self._sent, self._most_used = 0, 0.0
-            self._length, self._whole = length, whole or known > 0.0
+                self._spare = self._UNEVEN if length < self._BRIEF else 0.0 if told else GRAIN_SECONDS
+                self._tightest = 0.0
+                self._watch(now)
+            self._length, self._whole = length, whole or known > 0.0 or told > 0.0
             self.limit, self.remaining, self.reset_at, self._assumed = limit, remaining, reset_at, False
         elif reset_at >= self.reset_at - self._SAME_SECONDS:
             self.remaining = min(self.remaining, remaining)
@@ -126,23 +136,30 @@ class Window:
         elif reset_at > now + self._SAME_SECONDS:  # not the echo of a window just past: the server knows better
             self.remaining, self.reset_at = remaining, reset_at
 
-    def _prove(self, remaining: float, now: float) -> None:
-        """Find out from the most the server ever counts in a window, at an even pace, whether windows are shorter."""
-        if self._spare == 0.0 or not self._whole:
-            return
+    def _watch(self, now: float) -> None:
+        self._even_since, self._sent, self._most_used = now, 0, 0.0
+
+    def _tune(self, remaining: float, now: float, *, refused: bool) -> None:
+        """Go as fast as the most allows that the server ever counts in a window at an even pace."""
         self._most_used = max(self._most_used, self.limit - remaining)
-        seconds, rate = now - self._even_since, self._SHARE * self.limit / (self._length + self._spare)
-        if seconds >= self._PROOF_WINDOWS * (self._length + self._spare):
-            busy = self._sent >= 0.8 * rate * seconds
-            if busy and self._most_used <= rate * (self._length + 0.5 * self._spare) + 0.5:
-                self._spare = 0.0
-            self._even_since, self._sent, self._most_used = now, 0, 0.0
+        seconds, length = now - self._even_since, self._length + self._spare
+        if refused and seconds > length and self._length < self._BRIEF:
+            self._spare = self._tightest = 1.05 * length - self._length
+            self._watch(now)
+        elif seconds >= max(self._PROOF_WINDOWS * length, self._PROOF_SECONDS):
+            rate = self._SHARE * self.limit / length
+            if self._sent >= 0.8 * rate * seconds:
+                margin = self._MARGIN if self._length < self._BRIEF else 1.0
+                spare = max(0.0, self._tightest, margin * self._most_used / rate - self._length)
+                self._spare = min(self._spare, spare)
+            self._watch(now)
 
     def _plan(self, now: float) -> None:
+        brief = self._whole and self._length < self._BRIEF and self._spare < self._UNEVEN  # and the pace is proven
         available = self.remaining - self.in_flight
         if not self._length:
             return
-        if available < 1:
+        if available < 1 and not brief:
             self.next_at = self.reset_at + GRAIN_SECONDS
             return
         if self._length >= self._LONG_SECONDS:  # an allowance: a batch is not spread over a day

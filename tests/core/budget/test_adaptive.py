@@ -23,6 +23,14 @@ def refuse(adaptive: Adaptive, now: float, *, times: int = 4, wait: float = 0.0,
     adaptive.recovered(now, row)
 
 
+def marked() -> Adaptive:
+    """A limiter that met a limit of ten a second after a minute."""
+    adaptive = Adaptive()
+    in_use(adaptive, 0.0, 60.0, 10.0)
+    refuse(adaptive, 60.0)
+    return adaptive
+
+
 def test_adaptive_is_free_at_first() -> None:
     """Without a refusal nothing is limited."""
     adaptive = Adaptive()
@@ -35,9 +43,7 @@ def test_adaptive_is_free_at_first() -> None:
 
 def test_adaptive_drops_to_seven_tenths_of_what_was_accepted() -> None:
     """A refusal sets the rate to 0.7 of the rate the server really took."""
-    adaptive = Adaptive()
-    in_use(adaptive, 0.0, 60.0, 10.0)
-    refuse(adaptive, 60.0)
+    adaptive = marked()
     assert adaptive.rate == pytest.approx(7.0, rel=0.03)
 
 
@@ -51,9 +57,7 @@ def test_adaptive_reads_the_window_from_a_hint() -> None:
 
 def test_adaptive_grows_back_and_beyond() -> None:
     """In full use the rate comes back to its mark, lingers there, and later probes beyond."""
-    adaptive = Adaptive()
-    in_use(adaptive, 0.0, 60.0, 10.0)
-    refuse(adaptive, 60.0)
+    adaptive = marked()
     in_use(adaptive, 60.0, 90.0, 100.0)
     assert adaptive.rate == pytest.approx(10.0, rel=0.03)
     in_use(adaptive, 150.0, 300.0, 100.0)
@@ -62,9 +66,7 @@ def test_adaptive_grows_back_and_beyond() -> None:
 
 def test_adaptive_rests_while_unused() -> None:
     """With less than half of the rate in use it does not grow."""
-    adaptive = Adaptive()
-    in_use(adaptive, 0.0, 60.0, 10.0)
-    refuse(adaptive, 60.0)
+    adaptive = marked()
     in_use(adaptive, 60.0, 70.0, 3.0)
     before = adaptive.rate
     in_use(adaptive, 130.0, 600.0, 3.0)
@@ -73,9 +75,7 @@ def test_adaptive_rests_while_unused() -> None:
 
 def test_adaptive_does_not_grow_by_waiting() -> None:
     """A pause between two accepted requests counts for little: growth is earned by use."""
-    adaptive = Adaptive()
-    in_use(adaptive, 0.0, 60.0, 10.0)
-    refuse(adaptive, 60.0)
+    adaptive = marked()
     adaptive.accepted(61.0)
     adaptive.accepted(85.0)
     assert adaptive.rate < 7.5
@@ -83,24 +83,23 @@ def test_adaptive_does_not_grow_by_waiting() -> None:
 
 def test_adaptive_never_exceeds_twice_the_accepted_rate() -> None:
     """Growth is bounded by twice what the server is seen to accept."""
-    adaptive = Adaptive()
-    in_use(adaptive, 0.0, 60.0, 10.0)
-    refuse(adaptive, 60.0)
+    adaptive = marked()
     in_use(adaptive, 60.0, 3000.0, 8.0)
     assert adaptive.rate <= 16.0 * 1.05
 
 
 def test_adaptive_falls_little_at_a_mark_it_knows() -> None:
-    """Where the limit is met again the rate falls by 6 % only, and stays below for twice as long."""
-    adaptive = Adaptive()
-    in_use(adaptive, 0.0, 60.0, 10.0)
-    refuse(adaptive, 60.0)
-    in_use(adaptive, 60.0, 92.0, 100.0)
+    """Where the limit is met again the rate falls by 2.5 % only, and stays there for ten minutes."""
+    adaptive = marked()
+    in_use(adaptive, 60.0, 170.0, 100.0)
     mark = adaptive.rate
-    refuse(adaptive, 152.0, times=1)
-    assert adaptive.rate == pytest.approx(0.94 * mark, rel=0.03)
-    in_use(adaptive, 152.0, 150.0, 100.0)
-    assert adaptive.rate < mark
+    refuse(adaptive, 230.0, times=1)
+    held = adaptive.rate
+    assert held == pytest.approx(0.975 * mark, rel=0.03)
+    in_use(adaptive, 230.0, 599.0, 100.0)
+    assert adaptive.rate == held
+    in_use(adaptive, 829.0, 200.0, 100.0)
+    assert adaptive.rate > 1.1 * mark
 
 
 @pytest.mark.parametrize(("limit", "closed"), [(120, 33.0), (120, 16.0), (600, 40.0)])
@@ -180,26 +179,35 @@ def test_adaptive_judges_by_what_was_lately() -> None:
     assert adaptive.rate < math.inf
 
 
-def test_adaptive_takes_a_far_higher_mark_for_a_new_one() -> None:
-    """Where twice as much was accepted before a refusal, the limit is another: it falls by three tenths."""
-    adaptive = Adaptive()
-    in_use(adaptive, 0.0, 60.0, 10.0)
-    refuse(adaptive, 60.0)
+def test_adaptive_holds_what_was_accepted_beyond_the_mark() -> None:
+    """Where far more was accepted before a refusal, the limit was raised: what was accepted lately is held."""
+    adaptive = marked()
     in_use(adaptive, 60.0, 500.0, 100.0)
     before = adaptive.rate
     assert before > 15.0
     refuse(adaptive, 560.0)
-    assert adaptive.rate <= 0.7 * before
+    assert 0.7 * before < adaptive.rate <= 0.975 * before
 
 
-def test_adaptive_probes_again_within_half_an_hour() -> None:
-    """However often the limit was met, it is never longer than that before more is tried."""
-    adaptive = Adaptive()
-    in_use(adaptive, 0.0, 60.0, 10.0)
-    refuse(adaptive, 60.0)
+def test_adaptive_returns_to_the_old_mark() -> None:
+    """A mark that a probe raised, and that is refused within a minute, was what a bucket had saved up."""
+    adaptive = marked()
+    in_use(adaptive, 60.0, 170.0, 100.0)
+    refuse(adaptive, 230.0, times=1)
+    held = adaptive.rate
+    in_use(adaptive, 230.0, 800.0, 100.0)
+    refuse(adaptive, 1030.0, times=1)
+    assert adaptive.rate > 1.1 * held
+    refuse(adaptive, 1040.0, times=1)
+    assert adaptive.rate == pytest.approx(held)
+
+
+def test_adaptive_probes_again_within_an_hour() -> None:
+    """However often the limit was met, it is little longer than that before more is tried."""
+    adaptive = marked()
     for hour in range(1, 8):
         in_use(adaptive, 3600.0 * hour, 90.0, 100.0)
         refuse(adaptive, 3600.0 * hour + 90.0)
-    mark = adaptive.rate / 0.94
-    in_use(adaptive, 36_000.0, 1800.0, 100.0)
+    mark = adaptive.rate / 0.7
+    in_use(adaptive, 36_000.0, 3900.0, 100.0)
     assert adaptive.rate > 1.1 * mark

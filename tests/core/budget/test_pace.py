@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumeasync.core.budget.pace import Pace, Quota
+from sumeasync.core.budget.pace import Pace, Quota, Tally
 
 GAPS = st.lists(st.floats(0.0, 40.0), min_size=50, max_size=200)
 
@@ -50,3 +50,12 @@ def test_quota_is_not_a_pace() -> None:
     assert quota.left(1000.0) == 0
     assert 87_400.0 <= quota.next_at <= 87_400.0 + 864.0
     assert quota.left(quota.next_at) == 1000
+
+
+@pytest.mark.parametrize(("start", "count"), [(0.0, 3), (1.0, 2), (2.5, 1), (8.0, 0)])
+def test_tally_counts_from_any_moment(start: float, count: int) -> None:
+    """Events are counted back to the slot in which the moment lies, also when the last of them is long ago."""
+    tally = Tally(60.0, slots=60)
+    for now in (0.5, 1.5, 2.5):
+        tally.add(now)
+    assert tally.since(start) == count

@@ -56,11 +56,6 @@ def test_two_digit_years(wall_now: float, text: str, seconds: float) -> None:
     assert retry_after_seconds(text, wall_now) == seconds
 
 
-def test_cap() -> None:
-    """The cap is the caller's."""
-    assert retry_after_seconds("500", NOW, cap_seconds=60.0) == 60.0
-
-
 HOSTILE = st.one_of(
     st.text(), st.from_regex(r"[A-Z][a-z]{2}, \d\d (Jan|Feb|Nov) \d{2,4} \d\d:\d\d:\d\d GMT"), st.floats().map(str)
 )
@@ -85,9 +80,14 @@ def test_any_text(text: str, wall_now: float) -> None:
         ({"x-ratelimit-limit": "120", "x-ratelimit-remaining": "3", "x-ratelimit-reset": "12"}, LimitView(120, 3, 12)),
         ({"x-rate-limit-remaining": "3", "content-type": "text/plain"}, LimitView(None, 3, None)),
         ({"ratelimit-remaining": "3", "x-ratelimit-remaining": "9"}, LimitView(None, 3, None)),
-        ({"ratelimit-limit": "100, 100;w=60"}, LimitView(100)),
+        ({"ratelimit-limit": "100, 100;w=60"}, LimitView(100, None, None, 60)),
+        ({"ratelimit-limit": "20", "ratelimit-policy": "20;w=1"}, LimitView(20, None, None, 1)),
+        ({"ratelimit-limit": "20", "ratelimit-policy": '"default";q=20;w=1'}, LimitView(20, None, None, 1)),
+        ({"ratelimit-limit": "20", "ratelimit-policy": "900;w=60, 20;w=1"}, LimitView(20, None, None, 1)),
+        ({"ratelimit-limit": "20", "ratelimit-policy": "20;w=60, 20;w=1"}, LimitView(20)),
+        ({"ratelimit-limit": "20", "ratelimit-policy": "900;w=60"}, LimitView(20)),
         ({"ratelimit": "limit=100, remaining=3, reset=12"}, LimitView(100, 3, 12)),
-        ({"ratelimit": '"default";r=3;t=12', "ratelimit-policy": '"default";q=100;w=60'}, LimitView(100, 3, 12)),
+        ({"ratelimit": '"default";r=3;t=12', "ratelimit-policy": '"default";q=100;w=60'}, LimitView(100, 3, 12, 60)),
         ({"ratelimit": '"minute";r=3;t=12, "day";r=900;t=4000'}, LimitView(None, 3, 12)),
         ({"ratelimit": "limit=100, remaining=3, reset=12", "x-ratelimit-remaining": "9"}, LimitView(100, 3, 12)),
         (
@@ -95,7 +95,7 @@ def test_any_text(text: str, wall_now: float) -> None:
                 "ratelimit": '"day";r=9000;t=40000, "minute";r=30;t=12',
                 "ratelimit-policy": '"day";q=10000;w=86400, "minute";q=120;w=60',
             },
-            LimitView(120, 30, 12),
+            LimitView(120, 30, 12, 60),
         ),
         ({"ratelimit": '"day";r=2;t=40000, "minute";r=30;t=12'}, LimitView(None, 2, 40_000)),
         ({"ratelimit-policy": "100;w=60"}, None),

@@ -118,3 +118,23 @@ def test_a_day_is_not_paced() -> None:
         window.take(float(number))
         window.answered(LimitView(100, 99 - number, 86_400.0 - number), float(number))
     assert window.next_at > 86_000.0
+
+
+def test_an_announced_length_needs_no_proof() -> None:
+    """Where the policy names the window, its length is taken from there, whenever it is first seen."""
+    window = Window(in_flight=1)
+    window.answered(LimitView(60, 50, 12.0, 60.0), 0.0)
+    assert window.rate == 1.0
+    window.take(0.0)
+    assert window.next_at == pytest.approx(1.0 / 0.98)
+
+
+def test_a_refusal_slows_a_short_window_for_good() -> None:
+    """Where the pace was too fast for a window of a second, it stays 5 % slower, however many were refused at once."""
+    window = Window(in_flight=8)
+    window.answered(LimitView(20, 19, 1.0, 1.0), 0.0)
+    for _ in range(3):
+        window.answered(LimitView(20, 0, 1.0, 1.0), 4.0, refused=True)
+    window.answered(LimitView(20, 19, 1.0, 1.0), 6.0)
+    window.take(6.0)
+    assert window.next_at == pytest.approx(6.0 + 1.05 * 2.5 / (0.98 * 20))
