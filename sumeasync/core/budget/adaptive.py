@@ -30,7 +30,8 @@ class Adaptive:
     _SAME = 0.85
     _APPROACH_SECONDS, _PLATEAU_SECONDS, _LONGEST_PLATEAU_SECONDS = 90.0, 600.0, 3600.0
     _PROBE_SECONDS, _PROBE = 180.0, 0.3  # beyond the plateau: so much more after so long
-    _USE_SECONDS = 60.0  # over which it is measured how much is used
+    _USE_SECONDS = 60.0  # over which it is measured how much is used,
+    _BURST_SECONDS = 1.0  # and before anything is known: a burst after quiet times tells more than their average
     _MEMORY_SECONDS = 3600.0  # remembered, in slots of a second
     _SLOWEST = 0.02  # below this the pauses after refusals do better than a rate
     _CALM = 0.93  # of the mark: below it the limit is not the reason
@@ -91,7 +92,8 @@ class Adaptive:
         end = self._open_at
         if end == self._refused_at and row > 1:
             end = 0.5 * (end + now)  # it opened in between
-        seconds, all_seconds = max(self._USE_SECONDS, 4.0 * (end - closed_at)), max(1.0, end - self._since)
+        usual = self._USE_SECONDS if self._mark < math.inf else self._BURST_SECONDS
+        seconds, all_seconds = max(usual, 4.0 * (end - closed_at)), max(1.0, end - self._since)
         while seconds < all_seconds and self._accepted.since(end - seconds) < self._ENOUGH:
             seconds *= 2.0
         seconds = min(seconds, all_seconds, self._MEMORY_SECONDS)
