@@ -16,8 +16,8 @@ from sumeasync.core.sweep.rounds import Round
 
 __all__ = ["Lag"]
 
-WRONG_SECONDS, WRONG_JOBS = 5.0, 2
-"""A list that shows so many jobs as active so long after they told their end is wrong."""
+WRONG_SECONDS = 5.0
+"""A list that shows a job as active so long after it told its end is not late with it, but wrong."""
 
 FEW, FIRST_SECONDS = 2, 1.0
 """Less than so many jobs may be the list's mistake about just those: they make it no later than this."""
@@ -30,14 +30,13 @@ MOST_ENDS = 256
 
 
 class Lag:
-    """`seconds` is how late the list is taken to be; `is_wrong` is set once it shows what is long over."""
+    """`seconds` is how late the list is taken to be; `wrong` counts jobs it showed that were long over."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.is_wrong = False
+        self.wrong = 0
         self._shown = self._erred = 0.0
         self._ends: dict[str, float] = {}  # when jobs told their end, by id
-        self._wrong = 0
         self._echoes: set[str] = set()
         self._missed: set[str | None] = set()  # by the last whole round, which began then, and not shown since
         self._began = 0.0
@@ -97,12 +96,11 @@ class Lag:
             since = sent - self._ends.get(job_id, sent)
             if since > WRONG_SECONDS:
                 del self._ends[job_id]
-                self._wrong += 1
+                self.wrong += 1
             elif since > 0.0:
                 self._echoes.add(job_id)
                 known = since if len(self._echoes) >= FEW else min(since, FIRST_SECONDS)
                 self._erred = max(self._erred, known)
-        self.is_wrong = self._wrong >= WRONG_JOBS
         self.seconds = max(self._shown, self._erred)
 
     def forget(self) -> None:

@@ -30,7 +30,7 @@ from sumeasync.core.polling.fleet import Fleet
 from sumeasync.core.sweep.audits import Audits
 from sumeasync.core.sweep.lag import Lag
 from sumeasync.core.sweep.rounds import Findings, IsCold, Round, Way
-from sumeasync.core.sweep.trust import PROVEN, REASONS, Claim, Trust
+from sumeasync.core.sweep.trust import PROVEN, Claim, Trust
 from sumeasync.core.sweep.ways import Ways
 from sumeasync.models import Spec
 
@@ -127,8 +127,7 @@ class Sweeps:
         self.trust.shown_active(active)
         self.lag.shown(active, sent)
         self.lag.echoed(found.others, sent)
-        if self.lag.is_wrong:
-            self.trust.distrust(REASONS["active"])
+        self.trust.weigh()
         completed, ended = self._credible(found.completed), self._credible(found.ended)
         self._claim("shown", (*completed, *ended))
         audited = self._audits.pick(active, self._length, sent, now)

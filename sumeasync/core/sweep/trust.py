@@ -25,6 +25,9 @@ FEW, ACCIDENTS = 6.0, 1.5
 MOST_WRONG = 0.5
 """The share of wrong claims beyond which a kind is not believed."""
 
+WRONG_JOBS = 2
+"""So many jobs shown as active long after their end are proof; of a list that has never shown an end, one is."""
+
 REASONS: dict[Claim, str] = {
     "shown": "it shows jobs as ended that still run",
     "active": "it shows jobs as active that have ended",
@@ -116,6 +119,11 @@ class Trust:
             self.margin_seconds = min(2.0 * self.margin_seconds, LAST_MARGIN_SECONDS)
         if claim in REASONS and not self.believes(claim):
             self.reason = self.reason or REASONS[claim]
+
+    def weigh(self) -> None:
+        """Give the list up if it has shown too many jobs as active long after they told their end."""
+        if self._lag.wrong >= (WRONG_JOBS if self.right else 1):
+            self.distrust(REASONS["active"])
 
     def distrust(self, reason: str) -> None:
         """Give the list up for another reason."""

@@ -117,3 +117,12 @@ def test_every_job_is_asked_itself_in_time() -> None:
     assert trust.sure_seconds == 50.0
     trust.samples = False
     assert (trust.covers(some, 401.0), trust.covers(some, 402.0), trust.sure_seconds) == (True, False, 400.0)
+
+
+@pytest.mark.parametrize(("right", "wrong", "given_up"), [(0, 0, False), (0, 1, True), (1, 1, False), (1, 2, True)])
+def test_jobs_shown_long_after_their_end_are_proof(right: int, wrong: int, given_up: bool) -> None:
+    """One of them, as long as the list has shown no end rightly; two, once it has."""
+    trust = Trust(lag := Lag())
+    trust.right, lag.wrong = right, wrong
+    trust.weigh()
+    assert trust.reason == (REASONS["active"] if given_up else None)
