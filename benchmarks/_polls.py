@@ -14,7 +14,7 @@ __all__ = ["bare", "engine", "memory", "raw", "serve", "swept"]
 
 BODY = b'{"object":"job","id":"%s","type":"video_generation","status":"running","created_at":"2026-01-01T00:00:00Z"}'
 WORKERS = 32
-LISTED = 1000
+LISTED = 10_000
 POLICY: dict[str, float | None] = {"interval": 0.05, "cap": 0.05, "first_delay": 0.0, "deadline": 1e6}
 ASK = b"GET /jobs/job_%d HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer sume_live_x\r\n\r\n"
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
@@ -137,8 +137,8 @@ async def swept(base: str, statuses: int) -> Figures:
     from sumeasync.core.settings import Settings
     from sumeasync.engine import Engine
 
-    calm = POLICY | {"interval": 0.2, "cap": 0.2}
-    settings = Settings(poll={"*": calm, "video_generation": calm})
+    calm = POLICY | {"interval": 1.0, "cap": 1.0}
+    settings = Settings(poll={"*": calm, "video_generation": calm}, max_in_flight=LISTED + 1)
     async with Engine(base_url=base, api_key="sume_live_x", settings=settings) as opened:
         run = opened.run({"job_id": f"job_{number}"} for number in range(LISTED))
         while run.statistics.swept < LISTED:  # noqa: ASYNC110 - a counter has no event

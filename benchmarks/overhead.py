@@ -11,11 +11,11 @@ reads the answer: 32 workers sharing one aiohttp session, `await response.json()
 a hand-written HTTP/1.1 client on `asyncio.Protocol` that checks nothing. All three run with the C library's allocator
 in the same state (`SAME_HEAP` in `_alone.py` says why): as it comes, the bare loop pays some 11 µs a poll more, by
 chance, and is shown too. The engine has more due than it can ask, and leaves the job list alone; in shortage, so much
-that it chooses which polls tell most, which costs something too. A swept status is one told by a page of 100 jobs, a
-thousand jobs in all, and a server that sleeps between pages, as the client does, so that neither slows the other down:
-all CPU of the process is counted, with the polls that put pages to the test. A queue operation is the pop of the first
-of so many entries and its push at a later time. Memory is the peak of the whole process. The import is timed inside a
-new interpreter, with compiled files in place: of the package, and of `sumeasync.Engine`, the first name that loads
+that it chooses which polls tell most, which costs something too. A swept status is one told by a page of 100, of ten
+thousand jobs asked about once a second; here the server sleeps between pages, as the client does: all CPU of the
+process is counted, with the polls that put pages to the test. A queue operation is the pop of the first of so many
+entries and its push at a later time. Memory is the peak of the whole process. The import is timed inside a new
+interpreter, with compiled files in place: of the package, and of `sumeasync.Engine`, the first name that loads
 everything.
 """
 
@@ -118,6 +118,6 @@ if __name__ == "__main__":
         polls=(30_000, 300),
         jobs=(1_000_000, 1000),
         operations=(200_000, 1000),
-        statuses=(60_000, 2000),
+        statuses=(100_000, 2000),
         rounds=(5, 1),
     )
