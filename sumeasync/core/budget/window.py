@@ -144,7 +144,7 @@ class Window:
         self._most_used = max(self._most_used, self.limit - remaining)
         seconds, length = now - self._even_since, self._length + self._spare
         if refused and seconds > length and self._length < self._BRIEF:
-            self._spare = self._tightest = 1.05 * length - self._length
+            self._spare = self._tightest = self._MARGIN * length - self._length
             self._watch(now)
         elif seconds >= max(self._PROOF_WINDOWS * length, self._PROOF_SECONDS):
             rate = self._SHARE * self.limit / length

@@ -198,6 +198,17 @@ def test_adaptive_holds_what_was_accepted_beyond_the_mark() -> None:
     assert 0.7 * before < adaptive.rate <= 0.975 * before
 
 
+def test_adaptive_does_not_sink_with_the_demand() -> None:
+    """A probe refused while less was wanted than is allowed measures the demand, and lowers the mark hardly at all."""
+    adaptive = marked()
+    in_use(adaptive, 60.0, 170.0, 100.0)
+    refuse(adaptive, 230.0, times=1)
+    held = adaptive.rate
+    in_use(adaptive, 230.0, 800.0, 9.0)
+    refuse(adaptive, 1030.0, times=5)
+    assert adaptive.rate >= 0.97 * held
+
+
 def test_adaptive_returns_to_the_old_mark() -> None:
     """A mark that a probe raised, and that is refused within a minute, was what a bucket had saved up."""
     adaptive = marked()
