@@ -24,6 +24,9 @@ from sumeasync.models import ASSET_INGEST, Lane
 
 __all__ = ["Scheduler"]
 
+RATION, LEAST_RATION, RATION_SECONDS = 10.0, 0.02, 1.0
+"""Polls a job for which no day's allowance is too small, the least one it is taken for, and between two looks at it."""
+
 LANE_STEPS: dict[Lane, tuple[Step, ...]] = {
     lane: tuple(step for step in Step if LANES[step] == lane) for lane in ("read", "create", "media")
 }
@@ -167,15 +170,30 @@ class Scheduler:
 
     def _question(self, now: float) -> Job | None:
         """The poll or the page of a list that tells most now; None when neither is worth a request."""
-        poll = self.fleet.first(now)
+        poll, least = self.fleet.first(now), self._least_worth(now)
         if self.sweeps.is_due(now):
-            price = 1.0 if poll is None else max(1.0, self.fleet.pacer.worth(poll, now))
+            price = least if poll is None else max(least, self.fleet.pacer.worth(poll, now))
             if (page := self.sweeps.first(now, price)) is not None:
                 return page
         if poll is None:
             times = (self.fleet.next_due(), self.sweeps.next_due())
             self._question_due = min((time for time in times if time is not None), default=None)
+        elif least > 1.0 and self.fleet.pacer.time_left(poll, now) > 0.0 and self.fleet.pacer.worth(poll, now) < least:
+            self._question_due = now + RATION_SECONDS
+            return None
         return poll
+
+    def _least_worth(self, now: float) -> float:
+        """What a question must be worth: 1, and more where a day's allowance has to last.
+
+        One request a job is kept for its result. Of the rest, polls take an equal share for each gap of so many
+        intervals as `RATION` says, as worth grows with the square of time: so it gets less and never runs out.
+        """
+        left = self.budget.left("read", now)
+        if left == math.inf:
+            return 1.0
+        jobs = max(1, len(self))
+        return max(1.0, RATION / max(LEAST_RATION, left / jobs - 1.0)) ** 2
 
     def _pop(self, queue: deque[Job] | None) -> Job:
         assert queue  # noqa: S101 - the caller looked

@@ -83,6 +83,23 @@ def test_same_steps_go_in_the_order_they_were_due() -> None:
     assert taken(one, 9.0) == ["1.0", "2.0", "3.0"]
 
 
+@pytest.mark.parametrize(("reads", "least", "most"), [(1000, 200, 200), (60, 20, 39), (40, 5, 19), (20, 0, 0)])
+def test_a_days_allowance_lasts(reads: int, least: int, most: int) -> None:
+    """Twenty jobs that might be asked ten times: all polls go where enough is left, else so few that results are kept."""
+    one, asked = scheduler(budget=Budget(read_day=Rate(reads, 86_400.0))), 0
+    for number in range(20):
+        one.push(job(Step.POLL, str(number)), 0.0)
+    for now in map(float, range(0, 150, 15)):
+        while (found := one.take(now)) is not None:
+            asked += 1
+            one.budget.record("read", 200, {}, now, 0.0)
+            one.release("read")
+            found.seen = found.asked = now
+            one.push(found, now + 15.0)
+    assert least <= asked <= most
+    assert one.budget.left("read", 150.0) >= 20
+
+
 def test_places_bound_what_is_open() -> None:
     """No more steps of a lane are open than it has places; other lanes are not held up; a release lets one more go."""
     one = scheduler(PLACES)

@@ -57,6 +57,16 @@ async def test_max_in_flight() -> None:
         assert most <= 3
 
 
+@pytest.mark.parametrize("learn", [True, False])
+async def test_a_days_allowance_lasts_for_the_batch(learn: bool) -> None:
+    """Six reads a job are enough: polls get rarer before they are spent, and nothing waits for the next day."""
+    videos: list[JSON] = [{"key": f"v{n}", "type": "video_generation", "input": {"prompt": f"{n}"}} for n in range(60)]
+    async with Rig(WorldSettings(types={"video_generation": TypeSettings(Duration(90, 0.3), media=None)})) as rig:
+        await rig.run(videos, Settings(read_day_rate="360/d", sweep=False, learn=learn))
+        await rig.check(videos)
+        assert rig.now() < 600
+
+
 async def test_endless_specs() -> None:
     """Specs may be an endless generator: only as many are taken from it as there is room for."""
     taken = 0

@@ -105,6 +105,11 @@ class Budget:
         else:
             state.admitted(now, useful=status < 400 or status == 409)  # 409: not yet, a poll's answer
 
+    def left(self, lane: Lane, now: float) -> float:
+        """How many requests are left of the day's allowance, be it set or announced; infinite where there is none."""
+        state = self._lanes[lane]
+        return math.inf if state.window is None and state.quota is None else state.left(now)
+
     def pause(self, lane: Lane, seconds: float, now: float) -> None:
         """Let nothing of `lane` go for `seconds` (at most an hour), nor of a lane known to share its bucket."""
         until = now + min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS)
@@ -140,7 +145,7 @@ class _Lane:
 
     def __init__(self, pace: Rate | None, day: Rate | None, *, wary: bool = True) -> None:
         self._pace = Pace(pace.limit, pace.seconds) if pace else None
-        self._quota = Quota(day.limit, day.seconds) if day else None
+        self.quota = Quota(day.limit, day.seconds) if day else None
         self._adaptive = Adaptive()
         self.window: Window | None = None
         self.paused_until = -math.inf
@@ -162,8 +167,13 @@ class _Lane:
         adaptive = self._adaptive if self._adaptive.rate < math.inf else None
         if adaptive or self.window:
             self._most = math.inf
-        limiters = (self._pace, self._quota, adaptive, self.window)
+        limiters = (self._pace, self.quota, adaptive, self.window)
         self._limiters = tuple(limiter for limiter in limiters if limiter)
+
+    def left(self, now: float) -> float:
+        quota, window = self.quota, self.window
+        announced = math.inf if window is None else window.allowance(now)
+        return announced if quota is None else min(announced, quota.left(now))
 
     def reserve(self, now: float) -> float:
         at = self.paused_until
@@ -218,7 +228,7 @@ class _Lane:
             rate_per_second=rate if rate < math.inf else None,
             remaining=max(0, int(window.remaining)) if window else None,
             reset_seconds=window.reset_at - now if window else None,
-            left_today=self._quota.left(now) if self._quota else None,
+            left_today=self.quota.left(now) if self.quota else None,
             paused_seconds=max(0.0, self.paused_until - now),
             in_flight=self.in_flight,
         )

@@ -58,6 +58,12 @@ class Window:
         """Requests a second that the announced limit comes to."""
         return self.limit / self._length if self._length else math.inf
 
+    def allowance(self, now: float) -> float:
+        """What is left of a window so long that it is not paced; infinite for others."""
+        if self._length < self._LONG_SECONDS:
+            return math.inf
+        return self.limit if now >= self.reset_at + GRAIN_SECONDS else self.remaining - self.in_flight
+
     def take(self, now: float) -> None:
         """Pay for one request."""
         if now >= self.reset_at + GRAIN_SECONDS and self._length:

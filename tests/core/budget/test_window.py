@@ -138,3 +138,13 @@ def test_a_refusal_slows_a_short_window_for_good() -> None:
     window.answered(LimitView(20, 19, 1.0, 1.0), 6.0)
     window.take(6.0)
     assert window.next_at == pytest.approx(6.0 + 1.05 * 2.5 / (0.98 * 20))
+
+
+def test_what_is_left_of_a_day() -> None:
+    """A long window is an allowance, less what is in flight, and whole again after its reset; a short one is none."""
+    window = Window(in_flight=3)
+    window.answered(LimitView(100, 40, 3600.0), 0.0)
+    assert [window.allowance(now) for now in (0.0, 3600.5, 3602.0)] == [38, 38, 100]
+    window = Window(in_flight=3)
+    window.answered(LimitView(100, 40, 60.0), 0.0)
+    assert window.allowance(0.0) == math.inf
