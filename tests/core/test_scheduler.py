@@ -85,7 +85,7 @@ def test_same_steps_go_in_the_order_they_were_due() -> None:
 
 @pytest.mark.parametrize(("reads", "least", "most"), [(1000, 200, 200), (60, 20, 39), (40, 5, 19), (20, 0, 0)])
 def test_a_days_allowance_lasts(reads: int, least: int, most: int) -> None:
-    """Twenty jobs that might be asked ten times: all polls go where enough is left, else so few that results are kept."""
+    """Twenty jobs that may be asked ten times: all polls go where enough is left, else so few that results follow."""
     one, asked = scheduler(budget=Budget(read_day=Rate(reads, 86_400.0))), 0
     for number in range(20):
         one.push(job(Step.POLL, str(number)), 0.0)
