@@ -24,7 +24,7 @@ from sumeasync.models import ASSET_INGEST, Lane
 
 __all__ = ["Scheduler"]
 
-RATION, LEAST_RATION, RATION_SECONDS = 10.0, 0.02, 1.0
+RATION, LEAST_RATION, RATION_SECONDS = 10.0, 0.25, 1.0
 """Polls a job for which no day's allowance is too small, the least one it is taken for, and between two looks at it."""
 
 LANE_STEPS: dict[Lane, tuple[Step, ...]] = {
@@ -186,8 +186,9 @@ class Scheduler:
     def _least_worth(self, now: float) -> float:
         """What a question must be worth: 1, and more where a day's allowance has to last.
 
-        One request a job is kept for its result. Of the rest, polls take an equal share for each gap of so many
-        intervals as `RATION` says, as worth grows with the square of time: so it gets less and never runs out.
+        One request a job is kept for its result. The rest is spread: with so many polls left for each job as `RATION`
+        says it is asked as usual, with fewer after as many times longer gaps (worth grows with the square of time).
+        Where not even the results can be paid, jobs are asked when they must be done by now.
         """
         left = self.budget.left("read", now)
         if left == math.inf:

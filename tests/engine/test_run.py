@@ -67,6 +67,15 @@ async def test_a_days_allowance_lasts_for_the_batch(learn: bool) -> None:
         assert rig.now() < 600
 
 
+async def test_an_allowance_smaller_than_the_batch_is_used() -> None:
+    """Where an hour's reads do not pay for all results, they go to results, and the next hour's do the rest."""
+    videos: list[JSON] = [{"key": f"v{n}", "type": "video_generation", "input": {"prompt": f"{n}"}} for n in range(60)]
+    async with Rig(WorldSettings(types={"video_generation": TypeSettings(Duration(90, 0.3), media=None)})) as rig:
+        await rig.run(videos, Settings(read_day_rate="40/h", sweep=False))
+        await rig.check(videos)
+        assert rig.now() < 2 * 3600
+
+
 async def test_endless_specs() -> None:
     """Specs may be an endless generator: only as many are taken from it as there is room for."""
     taken = 0

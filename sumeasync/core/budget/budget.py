@@ -132,7 +132,8 @@ class Budget:
         others = [other for other in self._lanes.values() if other is not state and other.window is not None]
         if others and any(other.window is window for other in others) and window.denies(view, now):
             window.in_flight -= state.in_flight
-            window = state.follow(Window(state.in_flight, now))
+            window.alone = True
+            window = state.follow(Window(state.in_flight, now, alone=True))
         window.answered(view, now, refused=refused)
         for other in others:
             if other.window is not None and other.window is not window and other.window.matches(window):

@@ -22,18 +22,20 @@ class Window:
     until the most that the server ever counts in a window, held against the pace, proves how short they are. In
     windows of a few seconds that count also tells how much the uneven latency takes.
 
+    `alone` is set where another lane was once taken to be paid from here and was not: it is not so taken again.
+
     `remaining - in_flight` never promises too much: the smallest `remaining` of the window was true when some answer
     left the server, and only requests still unanswered can have been counted since. When it runs short although the
     pace was kept, others spend from the same window: the rest is spread over the time until the reset.
     """
 
     __slots__ = (
-        "_assumed", "_even_since", "_length", "_most_used", "_sent", "_sent_at", "_spare", "_tightest", "_whole",
-        "in_flight", "limit", "next_at", "remaining", "reset_at",
+        "_assumed", "_even_since", "_length", "_most", "_most_used", "_sent", "_sent_at", "_spare", "_tightest",
+        "_whole", "alone", "in_flight", "limit", "next_at", "remaining", "reset_at",
     )  # fmt: skip  # one name a line would hide the list
 
     _SAME_SECONDS = 2 * GRAIN_SECONDS  # two announced resets this close are one window
-    _SHARE, _BURST = 0.98, 0.01
+    _SHARE, _BURST, _EARLY = 0.98, 0.01, 0.002
     _LONG_SECONDS = 900.0  # windows as long as this may be spent as fast as wanted
     _COARSE = 10 * GRAIN_SECONDS  # in shorter windows the grain hides whether others spend
     _BRIEF = 3 * GRAIN_SECONDS  # and in windows shorter than this also when one ends: only the pace is kept
@@ -41,8 +43,9 @@ class Window:
     _PROOF_WINDOWS, _PROOF_SECONDS = 3.0, 30.0
     _MARGIN = 1.05  # for the fuller windows that are still to come
 
-    def __init__(self, in_flight: int = 0, sent_at: float = -math.inf) -> None:
-        self.in_flight = in_flight
+    def __init__(self, in_flight: int = 0, sent_at: float = -math.inf, *, alone: bool = False) -> None:
+        self.in_flight = self._most = in_flight  # `_most` of them at once, in the present window
+        self.alone = alone
         self.limit = self.remaining = math.inf
         self.reset_at = self.next_at = -math.inf
         self._sent_at = sent_at
@@ -71,6 +74,7 @@ class Window:
             self._assumed = True
             self.reset_at += self._length * math.ceil((now - self.reset_at) / self._length)
         self.in_flight += 1
+        self._most = max(self._most, self.in_flight)
         self._sent += 1
         self._sent_at = min(now, max(self.next_at, now - self._credit))
         self._plan(now)
@@ -91,8 +95,9 @@ class Window:
         """Seconds of lateness that may be made up for: who wakes up late for many requests sends them together."""
         if not self._length:
             return 0.0
-        burst = int(self._BURST * self.limit) * (self._length + self._spare) / (self._SHARE * self.limit)
-        return min(LATE_SECONDS, burst)
+        length = self._length + self._spare
+        burst = int(self._BURST * self.limit) * length / (self._SHARE * self.limit)
+        return min(LATE_SECONDS, max(burst, self._EARLY * length if length >= self._COARSE else 0.0))
 
     def denies(self, view: LimitView | None, now: float) -> bool:
         """Whether `view` cannot be of this window: more remains than this window's answers allow."""
@@ -105,6 +110,7 @@ class Window:
         """Whether both tell of one bucket: same limit, same reset, and the same part of it visibly spent."""
         return (
             self.limit == other.limit
+            and not (self.alone or other.alone)
             and abs(self.reset_at - other.reset_at) <= self._SAME_SECONDS
             and abs(self.remaining - other.remaining) <= self.in_flight + other.in_flight + 1
             and self.remaining < 0.9 * self.limit
@@ -120,7 +126,8 @@ class Window:
     def _learn(self, view: LimitView, remaining: float, reset_at: float, now: float) -> None:
         limit = view.limit or max(remaining + 1, self.limit if self.limit < math.inf else 0)
         late = reset_at > self.reset_at + self._SAME_SECONDS
-        jumped = remaining > self.remaining + self.in_flight + 1  # more than answers out of order can explain
+        overtaken = self._most if self._length >= self._LONG_SECONDS else self.in_flight
+        jumped = remaining > self.remaining + overtaken + 1  # more than answers out of order can explain
         fresh = late or jumped or self._assumed or (now >= self.reset_at and remaining > self.remaining)
         if fresh or limit != self.limit:
             # Untouched right after the last one ended, it is seen from its start: then the reset is the whole length.
@@ -136,6 +143,7 @@ class Window:
                 self._watch(now)
             self._length, self._whole = length, whole or known > 0.0 or told > 0.0
             self.limit, self.remaining, self.reset_at, self._assumed = limit, remaining, reset_at, False
+            self._most = self.in_flight
         elif reset_at >= self.reset_at - self._SAME_SECONDS:
             self.remaining = min(self.remaining, remaining)
             self.reset_at = max(self.reset_at, reset_at)

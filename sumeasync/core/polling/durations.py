@@ -55,6 +55,7 @@ _SIZES = ("1", "2", "5", "10", "20", "50", "100", "200", "500", "1000")
 _CHECKED_DECAY = 0.9
 _CHECKED_JOBS = 5
 _DISTRUST = 2.0
+_TOLD = 0.2
 _ENDED_BY_ITSELF = ("completed", "failed")
 _CUT_SHORT = ("canceled", "expired", "timed_out")
 
@@ -159,7 +160,7 @@ class Model:
         if not 0.0 <= low <= high:
             return
         point = None if exact is None or math.isnan(exact) else min(max(exact, low), high)
-        if watched and low < high < math.inf:
+        if watched and low < high < math.inf and self.survival(high) > _TOLD * self.survival(low):
             self._check(low, high, high - point if point is not None else 0.5 * (high - low))
         self._weight *= _WEIGHT_GROWTH
         self.jobs += 1
@@ -170,7 +171,8 @@ class Model:
     def _check(self, low: float, high: float, delay: float) -> None:
         """Hold the delay of one job against what its last gap should have cost on average.
 
-        A gap worth A, repeated at equal A over all ages, means delays of sqrt(A/2) · integral of sqrt(f·R).
+        A gap worth A, repeated at equal A over all ages, means delays of sqrt(A/2) · integral of sqrt(f·R). That is so
+        for gaps in which few jobs end; one in which nearly all do came late, for want of requests, and tells nothing.
         """
         predicted = math.sqrt(0.5 * self.undetected(low, high)) * self._root
         self._observed = self._observed * _CHECKED_DECAY + delay

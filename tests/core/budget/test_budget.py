@@ -494,6 +494,12 @@ def test_lookalike_buckets_part() -> None:
     answer(budget, 429, 43.0, "create", retry_after="30")
     assert budget.reserve("read", 44.0) == 0.0
     assert budget.snapshot(44.0)["read"].remaining == 41
+    budget.record("read", 200, told(100, 40, 16), 44.0, WALL)
+    answer(budget, 200, 75.0, "create", **told(100, 40, 45))
+    answer(budget, 200, 75.0, "read", **told(100, 40, 45))
+    for second in range(76, 80):
+        answer(budget, 200, float(second), "read", **told(100, 115 - second, 120 - second))
+    assert budget.snapshot(80.0)["create"].remaining == 40
 
 
 def test_day_quota() -> None:

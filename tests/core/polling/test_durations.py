@@ -83,6 +83,14 @@ def test_survives_being_wrong(factor: float, seed: int) -> None:
     assert delay <= fixed_delay(sample, polls)
 
 
+def test_late_polls_are_no_reason_for_distrust() -> None:
+    """Jobs that were asked minutes late, because others went first, tell how long they took, not how well it fits."""
+    model = learned(1)
+    for _ in range(50):
+        model.observe(20.0, 600.0, 90.0)
+        assert model.trusted
+
+
 @SEEDS
 @pytest.mark.parametrize(("factor", "ever_distrusted"), [(1.0, False), (1.5, False), (6.0, True), (0.3, True)])
 def test_trust(factor: float, ever_distrusted: bool, seed: int) -> None:
