@@ -122,3 +122,34 @@ def test_a_plot_shows_what_it_was_given() -> None:
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert {"<a> & b", "curve", "<point>", "0.1", "20"} <= set(texts)
     assert sum(element.tag.endswith("circle") for element in root.iter()) == 1
+
+
+@pytest.mark.parametrize("name", policies.PEERS)
+def test_every_peer_asks_more_and_learns_later_under_a_budget(name: str) -> None:
+    """1000 videos, 500 at once, 20 reads a second: three times the status requests at least, and fifteen the delay."""
+    kinds = _fleet.fleet([policies.VIDEO], 1000, 500)
+    ours, peer = _fleet.engine(kinds, 7, 20.0), _fleet.peer(policies.PEERS[name], kinds, 7, 20.0)
+    assert peer["polls"] >= 3 * ours["polls"]
+    assert peer["mean"] >= 15 * ours["mean"]
+
+
+MORE_POLLS_AND_DELAY = {
+    "fixed 0.5 s": (180, 0.4),
+    "fixed 1 s": (90, 0.75),
+    "fixed 2 s": (45, 1.5),  # as the vendor's client asks
+    "fixed 5 s": (18, 3.5),
+    "6 ± 1.5 s": (15, 4.5),
+    "x1.5 to 5 s": (20, 3.5),
+    "google-api-core": (15, 9.0),
+    "Azure 30 s": (3.5, 20.0),
+    "Smithy 2…120 s": (6.5, 50.0),
+}
+
+
+@pytest.mark.parametrize("name", policies.PEERS)
+def test_every_peer_asks_more_without_a_budget(name: str) -> None:
+    """As many times the status requests as stand there, for as many times the delay; all but two notice ends later."""
+    kinds, (polls, delay) = _fleet.fleet([policies.VIDEO], 1000, 500), MORE_POLLS_AND_DELAY[name]
+    ours, peer = _fleet.engine(kinds, 7), _fleet.peer(policies.PEERS[name], kinds, 7)
+    assert peer["polls"] >= polls * ours["polls"]
+    assert peer["mean"] >= delay * ours["mean"]
