@@ -13,7 +13,7 @@ from sumeasync.core.job import Job, Step
 from sumeasync.core.sweep.course import Course, Mark
 from sumeasync.models import JobView
 
-__all__ = ["PAGE", "Findings", "Look", "Round", "Way"]
+__all__ = ["PAGE", "Findings", "IsCold", "Look", "Round", "Way"]
 
 Way = Literal["all", "active", "finished"]
 IsCold = Callable[[Sequence[str]], bool]

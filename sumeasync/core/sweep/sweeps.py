@@ -11,45 +11,40 @@ A round (`core/sweep/rounds.py`) reads what it takes to hear of every waiting jo
   where the list puts the latest end first, and it misses jobs where it does not; so it is used only while it shows
   next to all of what full rounds just before it found ended.
 
-A round goes when the summed worth of the jobs it would tell of reaches the price of its pages, each worth as much as
-the best poll that could go in its place, and 1 at least. Where reading the whole list takes long, pages whose jobs are
-not worth that much are left out, until they are (`core/sweep/course.py`). Nothing is taken for granted: length of
-pages, coverage and cost of each way are measured; a filter without effect, a cursor that comes back, jobs of others
-only make it dearer. Lateness (`core/sweep/lag.py`) and trust (`core/sweep/trust.py`) are measured too; when the trust
-is gone, or the list is refused, sweeps end and every job is asked about by itself.
+A round goes when the worth of telling of all waiting jobs (`core/sweep/worth.py`) reaches the price of its pages, each
+worth as much as the best poll that could go in its place, and 1 at least. Where reading the whole list takes long,
+pages whose jobs are not worth that much are left out, until they are (`core/sweep/course.py`). Nothing is taken for
+granted: length of pages, coverage and cost of each way are measured; a filter without effect, a cursor that comes back,
+jobs of others only make it dearer. Lateness (`core/sweep/lag.py`) and trust (`core/sweep/trust.py`) are measured too; a
+list too late or of too little use is left alone for a while, one that lies or is refused for good: then every job is
+asked about by itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping
 
 from sumeasync.core.events import Listed
 from sumeasync.core.job import NEVER, Job, Step
 from sumeasync.core.polling.fleet import Fleet
 from sumeasync.core.sweep.audits import Audits
 from sumeasync.core.sweep.lag import Lag
-from sumeasync.core.sweep.rounds import Findings, IsCold, Round, Way
+from sumeasync.core.sweep.rounds import Findings, Round, Way
 from sumeasync.core.sweep.trust import PROVEN, Claim, Trust
 from sumeasync.core.sweep.ways import Ways
+from sumeasync.core.sweep.worth import SAMPLE, Worth
 from sumeasync.models import Spec
 
 __all__ = ["Sweeps"]
 
 LEAST_JOBS = 4  # fewer waiting jobs are not worth a list
-LEAST_SECONDS, LEAST_INTERVALS, LATER_SECONDS = 1.0, 0.25, 5.0
-"""Between two rounds, however much they would tell: a second, or a quarter of the shortest interval."""
-
+LATER_SECONDS = 5.0  # until it is looked again whether a page is worth it, at most
 EARLY_SECONDS = 1e-6  # less than this too early is rounding
-SAMPLE, FEW_JOBS = 32, 4
-"""Jobs looked at to estimate what all of them are worth, and what a page is."""
 
 PROBES = 8  # missing jobs asked about before it is known what it means to be missing
 FEW_TOLD = 0.2
 """A full round was not worth its pages that told of no more jobs than pages, or of a smaller part and less than two."""
-
-INTERVALS = 5.0
-"""What a policy's cap counts as at least, where it says how often a job is asked itself."""
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 60.0, 960.0
 
@@ -71,9 +66,8 @@ class Sweeps:
         self._enabled = enabled
         self._asking = False
         self._due, self._last = 0.0 if enabled else math.inf, 0.0
-        self._least, self._cap, self._shortest = LEAST_SECONDS, math.inf, math.inf
-        self._full = self._read_at = NEVER  # when the last full round began, the last that read all, and whom
-        self._told: Set[str] = frozenset()  # it told of
+        self._value = Worth(fleet, self.trust, self.lag)
+        self._full = NEVER  # when the last full round began
         self._slow = False  # whether a whole round takes longer than the next is to wait for
         self._took: dict[Way, float] = {}  # seconds that the last round of this way took
         self._round: Round | None = None
@@ -151,7 +145,7 @@ class Sweeps:
             self.ways.rule_out(way)
             if way == "all":
                 self.trust.distrust("the server refuses it")
-        self._due = max(self._due, now + max(seconds, self._least))
+        self._due = max(self._due, now + max(seconds, self._value.least_seconds))
 
     @property
     def _margin(self) -> float:
@@ -171,34 +165,24 @@ class Sweeps:
     def _begin(self, now: float, price: float) -> bool:
         waiting = len(self._fleet)
         if waiting < LEAST_JOBS:
-            self._due = now + self._least
+            self._due = now + self._value.least_seconds
             return False
         self.trust.samples = waiting >= SAMPLE and self.trust.right < PROVEN
-        way = self.ways.choose(waiting, stale=now - self._full >= self._cap)
+        way = self.ways.choose(waiting, stale=now - self._full >= self._value.cap_seconds)
         if not self._is_worth_it(way, waiting, now, price):
-            if self.lag.open_seconds >= self._shortest:
+            if self.lag.open_seconds >= self._value.interval_seconds:
                 self._pause_for(now, "it is so late that the jobs tell of their ends before it does")
                 self.lag.forget()
             return False
         before = self.ways.marks(way)
-        is_cold = self._gauge(now, price) if self._slow and self.ways.may_skip() else None
+        is_cold = self._value.gauge(self._jobs, now, price) if self._slow and self.ways.may_skip() else None
         if is_cold is not None and before and all(is_cold(mark.ids) for marks in before.values() for mark in marks):
-            self._due = now + max(0.25 * self._least, 0.1)
+            self._due = now + max(0.25 * self._value.least_seconds, 0.1)
             return False
         self.ways.began(way)
         walks, sought = self.ways.walks(way), self.ways.sought()
         self._round = Round(way, now, waiting, walks, self.ways.page, before=before, is_cold=is_cold, sought=sought)
         return True
-
-    def _gauge(self, now: float, worth: float) -> IsCold:
-        """Tells whether a page of these jobs is worth less than that, by a few of them."""
-        jobs = self._jobs
-
-        def is_cold(ids: Sequence[str]) -> bool:
-            some = [job for id in ids[:: max(1, len(ids) // FEW_JOBS)] if (job := jobs.get(id)) is not None]
-            return sum(self._gain(job, now) for job in some) * len(ids) < worth * max(1, len(some))
-
-        return is_cold
 
     def _miss(self, missing: Iterable[Job]) -> list[Job]:
         """Those of the missing jobs that are to be asked about."""
@@ -211,49 +195,31 @@ class Sweeps:
         return credible
 
     def _is_worth_it(self, way: Way, waiting: int, now: float, price: float) -> bool:
-        sample = self._fleet.sample(SAMPLE)
-        policies = [self._fleet.pacer.policy(job.type) for job in sample]
-        self._least = min([LEAST_SECONDS, *(LEAST_INTERVALS * policy.interval for policy in policies)])
-        self._cap = min((policy.cap for policy in policies), default=math.inf)
-        self._shortest = min((policy.interval for policy in policies), default=math.inf)
-        self.trust.own_seconds = min(
-            (max(policy.cap, INTERVALS * policy.interval) for policy in policies), default=math.inf
-        )
-        askable = (job for job in sample if not job.faults)  # of one whose answers fail, a page settles nothing
         halfway = now + 0.5 * self._took.get(way, 0.0) if self._slow else now
-        total = sum(self._gain(job, halfway) for job in askable) * waiting / max(1, len(sample))
-        self.worth = total / self.ways.price(way, waiting)
+        self.worth = self._value.survey(halfway) / self.ways.price(way, waiting)
         if self.worth >= price:
             return True
         # Worth grows as the square of time, at first: by then it may be enough.
         factor = min(2.0, math.sqrt(price / self.worth)) if self.worth > 0.0 else 2.0
-        self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, self._least), LATER_SECONDS)
+        self._due = now + max(0.1, factor - 1.0) * min(max(now - self._last, self._value.least_seconds), LATER_SECONDS)
         return False
-
-    def _gain(self, job: Job, now: float) -> float:
-        """What a page is worth for this job: it leaves open what came of it since where the list is late, or all."""
-        hidden = job.born < self._read_at and job.id not in self._told
-        if hidden or not self.trust.covers(job, now):  # it is to be asked itself
-            return 0.0
-        open = self.lag.open_seconds / max(now - job.seen, EARLY_SECONDS)
-        return self._fleet.pacer.worth(job, now) * max(0.0, 1.0 - open * open)
 
     def _end(self, round: Round, now: float) -> list[Job]:
         """Draw the conclusions of a round; the jobs that are missing from it are suspected to have completed."""
         self.ways.ended(round)
-        least = self._least * (1.0 - round.skipped / round.waiting)
+        least = self._value.least_seconds * (1.0 - round.skipped / round.waiting)
         self._length, self._took[round.way] = round.pages, now - round.began
         if round.whole and round.way != "finished":
-            self._slow = now - round.began > self._least
+            self._slow = now - round.began > self._value.least_seconds
         self._round, self._last, self._due = None, round.began, max(now, round.began + least)
         if round.way == "finished":
             self._end_finished(round)
             return []
         missing: list[Job] = []
         self._full, shown = round.began, round.told | round.busy
-        self._told = shown if round.whole else self._told | shown
+        self._value.told = shown if round.whole else self._value.told | shown
         if round.whole:
-            self._read_at = round.began if round.complete and shown else NEVER
+            self._value.read_at = round.began if round.complete and shown else NEVER
             self.lag.missed(round, self._fleet)
         told, before = len(shown), round.began - self._margin
         if told == 0 and not any(job.born < before for job in self._fleet):
@@ -280,9 +246,9 @@ class Sweeps:
 
         So a job whose end the list hides is asked about by itself soon after that.
         """
-        if not self.ways.trusts_finished or round.began - self._full > self._cap:
+        if not self.ways.trusts_finished or round.began - self._full > self._value.cap_seconds:
             return
         before, seen = round.began - self._margin, round.began - self.lag.open_seconds
         for job in self._fleet:
-            if job.born < before and (job.born > self._full or job.id in self._told):
+            if job.born < before and (job.born > self._full or job.id in self._value.told):
                 job.seen = max(job.seen, seen)

@@ -230,8 +230,8 @@ def test_the_finished_ones_say_nothing_of_a_job_not_shown_before(told: bool, lat
     """A job counts as seen by not being among them only if the last full round showed it, and for a while."""
     bench = Bench(50)
     sweeps, job = bench.sweeps, bench.jobs["job_1"]
-    sweeps.ways._hits, sweeps._full, sweeps._cap = 100.0, 100.0, 30.0
-    sweeps._told = frozenset({"job_1"} if told else ())
+    sweeps.ways._hits, sweeps._full, sweeps._value.cap_seconds = 100.0, 100.0, 30.0
+    sweeps._value.told = frozenset({"job_1"} if told else ())
     sweeps._end_finished(Round("finished", 100.0 + later, 50, ["completed"], 100))
     assert job.seen == seen
 
