@@ -31,6 +31,14 @@ def marked() -> Adaptive:
     return adaptive
 
 
+def met_again() -> Adaptive:
+    """A limiter that met it once more 170 seconds later, and holds it now."""
+    adaptive = marked()
+    in_use(adaptive, 60.0, 170.0, 100.0)
+    refuse(adaptive, 230.0, times=1)
+    return adaptive
+
+
 def test_adaptive_is_free_at_first() -> None:
     """Without a refusal nothing is limited."""
     adaptive = Adaptive()
@@ -200,9 +208,7 @@ def test_adaptive_holds_what_was_accepted_beyond_the_mark() -> None:
 
 def test_adaptive_does_not_sink_with_the_demand() -> None:
     """A probe refused while less was wanted than is allowed measures the demand, and lowers the mark hardly at all."""
-    adaptive = marked()
-    in_use(adaptive, 60.0, 170.0, 100.0)
-    refuse(adaptive, 230.0, times=1)
+    adaptive = met_again()
     held = adaptive.rate
     in_use(adaptive, 230.0, 800.0, 9.0)
     refuse(adaptive, 1030.0, times=5)
@@ -211,9 +217,7 @@ def test_adaptive_does_not_sink_with_the_demand() -> None:
 
 def test_adaptive_returns_to_the_old_mark() -> None:
     """A mark that a probe raised, and that is refused within a minute, was what a bucket had saved up."""
-    adaptive = marked()
-    in_use(adaptive, 60.0, 170.0, 100.0)
-    refuse(adaptive, 230.0, times=1)
+    adaptive = met_again()
     held = adaptive.rate
     in_use(adaptive, 230.0, 800.0, 100.0)
     refuse(adaptive, 1030.0, times=1)

@@ -236,12 +236,18 @@ def test_the_finished_ones_say_nothing_of_a_job_not_shown_before(told: bool, lat
     assert job.seen == seen
 
 
-def test_a_late_list_is_worth_less() -> None:
-    """What a page tells is as old as the list is late, so it is asked for later, if at all."""
+def late_by(seconds: float) -> Bench:
+    """Fifty jobs, and a list that has shown others as active so long after they told their end."""
     bench = Bench(50)
     for id in ("job_x", "job_y"):
         bench.sweeps.lag.ended(id, 0.0)
-    bench.sweeps.lag.echoed(["job_x", "job_y"], 4.0)
+    bench.sweeps.lag.echoed(["job_x", "job_y"], seconds)
+    return bench
+
+
+def test_a_late_list_is_worth_less() -> None:
+    """What a page tells is as old as the list is late, so it is asked for later, if at all."""
+    bench = late_by(4.0)
     assert bench.look(7.0) is None
     assert Bench(50).look(7.0) is not None
 
@@ -303,10 +309,7 @@ def test_a_list_is_tried_by_some_of_the_jobs_until_it_is_proven() -> None:
 
 def test_a_list_too_late_for_its_jobs_is_left_alone_for_a_while() -> None:
     """As late as half an interval it tells nothing that polls do not; after a pause it is tried as if it were new."""
-    bench = Bench(50)
-    for id in ("job_x", "job_y"):
-        bench.sweeps.lag.ended(id, 0.0)
-    bench.sweeps.lag.echoed(["job_x", "job_y"], 5.0)
+    bench = late_by(5.0)
     assert bench.look(7.0) is None
     assert (bench.sweeps.paused is not None, bench.sweeps.next_due()) == (True, 7.0 + FIRST_PAUSE_SECONDS)
     assert bench.look(7.0 + FIRST_PAUSE_SECONDS) is not None
