@@ -13,6 +13,7 @@ import msgspec
 from yarl import URL
 
 from sumeasync.core.budget.budget import Budget, Rate
+from sumeasync.core.history import History
 from sumeasync.core.lifecycle import Lifecycle
 from sumeasync.core.polling.durations import Durations
 from sumeasync.core.polling.fleet import Fleet
@@ -108,8 +109,9 @@ async def open_kit(
     claimed = {job.id for spec in journal.history.all() for job in spec.jobs}
     delivery = await Delivery.open(disk, journal, wall_clock, keep_links=settings.keep_links)
     stack.push_async_callback(delivery.close)
+    loop = asyncio.get_running_loop()
     if connector_factory is None and carrier is None:  # real sockets will be opened
-        settings = fit(settings, await asyncio.get_running_loop().run_in_executor(None, free_handles))
+        settings = fit(settings, await loop.run_in_executor(None, free_handles))
     lifecycle, scheduler = make_core(settings, dialect, durations, rng)
     steps = Steps(
         client=await open_client(stack, access, settings, connector_factory, carrier),
@@ -117,14 +119,7 @@ async def open_kit(
         budget=scheduler.budget,
         journal=journal,
         transfers=await open_transfers(stack, access, settings, disk, connector_factory, carrier, wall_clock),
-        reconciling=Reconciling(
-            claimed,
-            {one.key: (one.type, one.at) for one in journal.history.all() if one.phase in ("intended", "unknown")},
-            create_seconds=settings.total_timeout,
-            parallel=settings.creates_per_type > 1,
-            wall_clock=wall_clock,
-            words=delivery.words,
-        ),
+        reconciling=make_reconciling(settings, journal.history, claimed, delivery.words, wall_clock),
         counter=statistics.requests,
         rng=rng,
         wall_clock=wall_clock,
@@ -141,8 +136,22 @@ async def open_kit(
         sweeps=scheduler.sweeps,
         claimed=claimed,
         rng=rng,
-        clock=asyncio.get_running_loop().time,
+        clock=loop.time,
         wall_clock=wall_clock,
+    )
+
+
+def make_reconciling(
+    settings: Settings, history: History, claimed: set[str], words: dict[str, str], wall_clock: Callable[[], float]
+) -> Reconciling:
+    """What finds lost creates again, of earlier runs too."""
+    return Reconciling(
+        claimed,
+        {one.key: (one.type, one.at) for one in history.all() if one.phase in ("intended", "unknown")},
+        create_seconds=settings.total_timeout,
+        parallel=settings.creates_per_type > 1,
+        wall_clock=wall_clock,
+        words=words,
     )
 
 
