@@ -23,8 +23,8 @@ journal on this disk; `open` is its second dialect, whose list shows 100 jobs at
 refusals; where many jobs are lost it says little. "told" is the delay from a job's end until an answer first said so
 (by the server's ledger), "got" until the client had the result in hand; simulated seconds both: mean, median, 95th
 percentile. CPU is user + system of the batch, memory the peak of the process, imports included. "lost" jobs were paid,
-or never created, and have no result. Who takes longer than the patience, in
-seconds, is stopped: the figures are those of that time, and what was not done by then is lost ("TimeoutError").
+or never created, and have no result. Who takes longer than the patience, in seconds, is stopped: the figures are those
+of that time, and what was not done by then is lost ("TimeoutError").
 """
 
 from __future__ import annotations

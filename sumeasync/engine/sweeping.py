@@ -43,8 +43,10 @@ class Sweeping:
             seen, seen_at = sent - lag, wall - lag
             sure = seen - trust.sure_seconds
             for job, view in found.active:
-                if job.asked >= sure or trust.covers(job, seen):
+                if job.asked >= sure or (until := trust.covered_until(job)) >= seen:
                     glimpse(job, view, seen, seen_at)
+                else:
+                    glimpse(job, view, until, seen_at - (seen - until))
                 if not job.type:
                     self._name(job, view.type)
             for job in found.completed:

@@ -145,8 +145,8 @@ async def test_sweeps_under_a_rate_limit() -> None:
 @pytest.mark.parametrize(
     ("world", "most"),
     [
-        (WorldSettings(list_order="oldest"), 2.6),
-        (WorldSettings(list_order="random"), 2.6),
+        (WorldSettings(list_order="oldest"), 2.5),
+        (WorldSettings(list_order="random"), 2.5),
         (WorldSettings(list_ignores=frozenset({"limit"})), 5.0),
         (WorldSettings(list_ignores=frozenset({"cursor"})), 6.0),
         (WorldSettings(list_ignores=frozenset({"status", "type"})), 3.0),

@@ -92,7 +92,8 @@ class Adaptive:
         end = self._open_at
         if end == self._refused_at and row > 1:
             end = 0.5 * (end + now)  # it opened in between
-        usual = self._USE_SECONDS if self._mark < math.inf else self._BURST_SECONDS
+        burst = self._mark == math.inf and end - closed_at < self._LONG_WAIT_SECONDS
+        usual = self._BURST_SECONDS if burst else self._USE_SECONDS
         seconds, all_seconds = max(usual, 4.0 * (end - closed_at)), max(1.0, end - self._since)
         while seconds < all_seconds and self._accepted.since(end - seconds) < self._ENOUGH:
             seconds *= 2.0
@@ -100,7 +101,7 @@ class Adaptive:
         count = self._accepted.since(end - seconds)
         if count < self._TOO_FEW and end - closed_at < self._USE_SECONDS and self.rate < math.inf:
             return self.rate
-        return (count + 1) / seconds if count else self._BLIND  # so many, and not one more
+        return (count + (not burst)) / seconds if count else self._BLIND  # so many, and not one more
 
     def _fall(self, measured: float, now: float) -> None:
         limit = max(self._SLOWEST, min(self.rate, measured))

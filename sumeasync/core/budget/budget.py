@@ -107,8 +107,7 @@ class Budget:
 
     def left(self, lane: Lane, now: float) -> float:
         """How many requests are left of the day's allowance, be it set or announced; infinite where there is none."""
-        state = self._lanes[lane]
-        return math.inf if state.window is None and state.quota is None else state.left(now)
+        return self._lanes[lane].left(now)
 
     def pause(self, lane: Lane, seconds: float, now: float) -> None:
         """Let nothing of `lane` go for `seconds` (at most an hour), nor of a lane known to share its bucket."""

@@ -76,7 +76,7 @@ class Window:
         self.in_flight += 1
         self._most = max(self._most, self.in_flight)
         self._sent += 1
-        self._sent_at = min(now, max(self.next_at, now - self._credit))
+        self._sent_at = min(now, max(self.next_at, now - self._credit)) if self.next_at > -math.inf else now
         self._plan(now)
 
     def answered(self, view: LimitView | None, now: float, *, refused: bool = False) -> None:

@@ -1,9 +1,8 @@
 """How late a job list is: what a page says is taken as of that long before it was asked for.
 
 A list that shows a job it did not show before is late by less than the job's age now; if an earlier round that read all
-of the list had missed the job, by more than its age then. And a list that shows
-a job as active which told its end before the page was asked for is late by more than the time since. One that shows
-jobs so for long is not late but wrong.
+of the list had missed the job, by more than its age then. And a list that shows a job as active which told its end
+before the page was asked for is late by more than the time since. If that is long it is not late but wrong.
 """
 
 from __future__ import annotations

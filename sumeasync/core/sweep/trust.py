@@ -83,12 +83,12 @@ class Trust:
         """For so long after its own last answer any job may count as seen."""
         return self.own_seconds if self.samples else MOST * self.own_seconds
 
-    def covers(self, job: Job, at: float) -> bool:
-        """Whether the job may count as seen at that time because the list shows it."""
+    def covered_until(self, job: Job) -> float:
+        """Until when the job may count as seen because the list shows it."""
         if job.asked == NEVER:
-            return True
+            return math.inf
         sampled = self.samples and ord((job.id or " ")[-1]) % SAMPLED == 0
-        return at <= job.asked + (self.own_seconds if sampled else MOST * self.own_seconds)
+        return job.asked + (self.own_seconds if sampled else MOST * self.own_seconds)
 
     def shown_active(self, jobs: Iterable[Job]) -> None:
         """The list shows these jobs as active: if it errs about them later, that is another error."""

@@ -71,7 +71,7 @@ class Worth:
     def of(self, job: Job, now: float) -> float:
         """What a page is worth for this job."""
         hidden = job.born < self.read_at and job.id not in self.told
-        if hidden or not self._trust.covers(job, now):  # it is to be asked itself
+        if hidden or now > self._trust.covered_until(job):  # it is to be asked itself
             return 0.0
         open = self._lag.open_seconds / max(now - job.seen, LEAST_SINCE_SECONDS)
         return self._fleet.pacer.worth(job, now) * max(0.0, 1.0 - open * open)

@@ -52,7 +52,7 @@ def test_adaptive_is_free_at_first() -> None:
 def test_adaptive_drops_to_seven_tenths_of_what_was_accepted() -> None:
     """A refusal sets the rate to 0.7 of the rate the server really took."""
     adaptive = marked()
-    assert adaptive.rate == pytest.approx(7.0, rel=0.06)
+    assert adaptive.rate == pytest.approx(7.0, rel=0.03)
 
 
 def test_adaptive_measures_a_burst_by_itself() -> None:

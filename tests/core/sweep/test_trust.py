@@ -111,12 +111,10 @@ def test_every_job_is_asked_itself_in_time() -> None:
     trust = Trust(Lag())
     trust.own_seconds, trust.samples = 50.0, True
     some, most, adopted = (Job(Spec("x"), id=id, asked=asked) for id, asked in (("0", 1.0), ("1", 1.0), ("x", NEVER)))
-    ends = [51.0, 401.0, math.inf]
-    assert [trust.covers(job, end) for job, end in zip((some, most, adopted), ends, strict=True)] == [True] * 3
-    assert [trust.covers(job, end + 1) for job, end in zip((some, most), ends, strict=False)] == [False] * 2
+    assert [trust.covered_until(job) for job in (some, most, adopted)] == [51.0, 401.0, math.inf]
     assert trust.sure_seconds == 50.0
     trust.samples = False
-    assert (trust.covers(some, 401.0), trust.covers(some, 402.0), trust.sure_seconds) == (True, False, 400.0)
+    assert (trust.covered_until(some), trust.sure_seconds) == (401.0, 400.0)
 
 
 @pytest.mark.parametrize(("right", "wrong", "given_up"), [(0, 0, False), (0, 1, True), (1, 1, False), (1, 2, True)])
