@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sumeasync.core.events import Seen
+from sumeasync.core.events import Listed, Seen
 from sumeasync.core.job import Job, Step
 from sumeasync.core.polling.fleet import Fleet
 from sumeasync.core.polling.pacing import Pacer
@@ -209,6 +209,33 @@ async def test_a_late_list_is_no_worse_than_none(lag: float, most: float) -> Non
             outcomes = await rig.run(images, msgspec.structs.replace(settings, max_in_flight=60))
             found.append(mean(delays(rig, outcomes)))
     assert found[0] <= most * found[1]
+
+
+@pytest.mark.parametrize(("status", "rings"), [("completed", 1), ("failed", 1), ("running", 0)])
+async def test_workers_are_called_for_what_a_page_found(status: str, rings: int) -> None:
+    """Suspicions are looked into at once by whoever is free; a page that finds nothing wakes nobody."""
+    fleet = Fleet(Pacer({"*": Policy(interval=5.0)}, Random(1)), Random(1))
+    jobs = {f"job_{n}": Job(Spec("k"), Step.POLL, f"job_{n}", seen=0.0, asked=0.0, type="x") for n in range(20)}
+    for job in jobs.values():
+        fleet.push(job, 100.0)
+    views = tuple(JobView(id, status if id == "job_3" else "running", "", "x") for id in jobs)  # type: ignore[arg-type]
+    sweeps, rung = Sweeps(fleet), list[bool]()
+
+    async def page(look: object) -> Listed:
+        return Listed(views, None)
+
+    kit = SimpleNamespace(
+        clock=lambda: 50.0,
+        wall_clock=lambda: 50.0,
+        steps=SimpleNamespace(sweep=page),
+        sweeps=sweeps,
+        lifecycle=SimpleNamespace(glimpse=lambda *_: None),
+        scheduler=SimpleNamespace(hasten=lambda *_: None),
+        statistics=SimpleNamespace(swept=0),
+    )
+    assert sweeps.first(50.0, 1.0) is not None
+    await Sweeping(kit, jobs, lambda: rung.append(True)).perform(sweeps.take())  # type: ignore[arg-type]
+    assert (len(rung), kit.statistics.swept) == (rings, 20)
 
 
 def test_an_end_is_kept_in_mind_to_test_later_pages() -> None:

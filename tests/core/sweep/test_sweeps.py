@@ -312,6 +312,7 @@ def test_a_list_too_late_for_its_jobs_is_left_alone_for_a_while() -> None:
     bench = late_by(5.0)
     assert bench.look(7.0) is None
     assert (bench.sweeps.paused is not None, bench.sweeps.next_due()) == (True, 7.0 + FIRST_PAUSE_SECONDS)
+    assert bench.sweeps.lag.seconds == 0.0
     assert bench.look(7.0 + FIRST_PAUSE_SECONDS) is not None
     assert bench.sweeps.trust.reason is None
 
